@@ -1,0 +1,54 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOG_LINE_BYTES 2048
+
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+static const char *log_role = "sallyport";
+static char log_id[80];
+static enum log_level log_max = LOG_WARN_;
+
+void log_open(const char *role, const char *id)
+{
+    log_role = role;
+    snprintf(log_id, sizeof log_id, id != NULL && *id != 0 ? "[%s]" : "%s", id != NULL ? id : "");
+    const char *want = getenv("SALLYPORT_LOG");
+    for (size_t i = 0; want != NULL && i < sizeof level_names / sizeof *level_names; i++) {
+        if (strncmp(want, level_names[i], 4) == 0) {
+            log_max = (enum log_level)i;
+        }
+    }
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    if (level > log_max) {
+        return;
+    }
+    char text[LOG_LINE_BYTES];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+
+    char line[LOG_LINE_BYTES * 2];
+    int n = snprintf(line, sizeof line, "%s%s: %s: ", log_role, log_id, level_names[level]);
+    size_t at = n > 0 ? (size_t)n : 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p != 0 && at < sizeof line - 6;
+         p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            at += (size_t)snprintf(line + at, 5, "\\x%02x", *p);
+        } else {
+            line[at++] = (char)*p;
+        }
+    }
+    line[at++] = '\n';
+    /* A full or closed stderr must not stop the gate: the line is lost. */
+    ssize_t unused = write(STDERR_FILENO, line, at);
+    (void)unused;
+}
