@@ -9,6 +9,10 @@
  * a number of fields, each a u32 length and that many bytes, and nothing after the last. A
  * receiver names how many fields a type has; a record with fewer, more or a rest is refused. What a
  * field means stands in conversations.h. A frame that breaks a rule ends the channel.
+ *
+ * When no rule allows a descriptor the channel is read without room for one: the kernel drops what
+ * is sent, and the attempt ends the channel. Bytes are overwritten once they were sent or handled,
+ * for a message may carry a secret.
  */
 #ifndef SALLYPORT_IPC_CHANNEL_H
 #define SALLYPORT_IPC_CHANNEL_H
@@ -19,6 +23,7 @@
 #include "loop/loop.h"
 
 #define IPC_BODY_MAX   (32u * 1024u * 1024u) /* a KV value of 25 MiB and its names */
+#define IPC_QUEUE_MAX  (64u * 1024u * 1024u) /* bytes that wait to be written */
 #define IPC_FDS_MAX    8u
 #define IPC_FIELDS_MAX 8u
 #define IPC_CHILD_FD   3 /* a child finds its channel to the supervisor here */
@@ -47,20 +52,22 @@ typedef void (*ipc_message_fn)(void *arg, struct ipc_message *msg);
 /* The other end went away or broke a rule; why is a sentence. Last callback. */
 typedef void (*ipc_closed_fn)(void *arg, const char *why);
 
-/* Takes fd (given). rules is kept by pointer. */
+/* Takes fd (given, also on failure), sets it non-blocking. rules is kept by pointer. */
 struct ipc_channel *ipc_channel_create(struct loop *loop, int fd, const struct ipc_rule *rules,
                                        ipc_message_fn message, ipc_closed_fn closed, void *arg,
                                        struct error *err);
-void ipc_channel_destroy(
-    struct ipc_channel *ch); /* NULL allowed; what was sent is flushed if it can */
+/* NULL is allowed, also inside a callback of the channel. What was sent is flushed if it can. */
+void ipc_channel_destroy(struct ipc_channel *ch);
 
-/* Queues and writes as soon as it can; the bytes are copied, the descriptors duplicated. false when
- * the queue is over its ceiling or the channel is closed. */
+/* Queues; what a turn of the loop sent leaves at its end in one write. The bytes are copied, the
+ * descriptors duplicated. false when the queue is over IPC_QUEUE_MAX or the other end is gone.
+ * No callback is made from inside. */
 bool ipc_send(struct ipc_channel *ch, uint16_t type, const struct span *fields, size_t field_count,
               const int *fds, size_t fd_count);
 
-/* The same for a process without a loop (launcher): blocking, one message at a time.
- * ipc_receive: the message's memory is in *body until the caller frees it. -EPIPE at the end. */
+/* The same for a process without a loop (launcher): blocking, one message at a time, never a byte
+ * beyond it. The memory behind the fields of a received message is in *body, which the caller made
+ * with buf_init and frees; its descriptors are the caller's. -EPIPE: the other end went away. */
 int ipc_send_blocking(int fd, uint16_t type, const struct span *fields, size_t field_count,
                       const int *fds, size_t fd_count, struct error *err);
 int ipc_receive_blocking(int fd, const struct ipc_rule *rules, struct ipc_message *msg,
