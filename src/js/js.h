@@ -1,0 +1,139 @@
+/*
+ * js: the room of JavaScript. It runs the handlers of one app; it knows no network, no policy and
+ * no store: those are the host's (js/host.h), which it asks and which tells it results.
+ *
+ * One process has one engine (js_start). One deployed bundle is one js_version with a heap of its
+ * own; its classes become instances. A *task* is one entry of the host's: a request for a handler
+ * or a call of a method. Fetches, KV calls and timers belong to a task and end with it.
+ *
+ * Everything here runs on the loop's thread. None of these functions may be called from inside a
+ * host callback: the callback notes the fact and acts from the loop. Only js_turn_started_ns may be
+ * called from another thread.
+ *
+ *   task:   js_dispatch/js_call --> running --host->done/call_done--> over
+ *           running --js_task_abort--> over, no done is called
+ *   With a JS_BODY_SOURCE in its result a task is over when that source is closed. Its id may be
+ *   used again once it is over.
+ */
+#ifndef SALLYPORT_JS_JS_H
+#define SALLYPORT_JS_JS_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "js/host.h"
+#include "loop/loop.h"
+
+#define JS_TASKS_MAX   65535u /* ids of tasks are 1..JS_TASKS_MAX; 0 is no task */
+#define JS_FETCHES_MAX 65535u /* ids of fetches are 1..JS_FETCHES_MAX, chosen by this room */
+
+struct js;
+struct js_version;
+struct js_instance;
+
+/* Makes the engine ready: takes JSC_* out of the environment, moves the collector's signal to
+ * SIGRTMIN+6, makes the first heap. Threads of the engine exist after it, so it comes before
+ * confinement and after every fork. Once per process; it ends with the process. */
+struct js *js_start(struct loop *loop, struct error *err);
+
+/* CLOCK_MONOTONIC when the current turn of JavaScript began, 0 when none runs. Any thread. */
+uint64_t js_turn_started_ns(void);
+
+struct js_app {
+    struct span name;     /* of the app, for messages */
+    struct span bundle;   /* CommonJS by esbuild, UTF-8; may be freed after the load */
+    struct span map;      /* its source map (JSON), or empty; kept as a copy */
+    struct span map_root; /* folder that the map's relative sources are shown below, or empty */
+    /* {"vars": {..}, "secrets": [names], "kv": [{"binding","id"}],
+     *  "objects": [{"binding","class"}]}; each member may be absent */
+    struct span env;
+};
+
+/* A handler as the host names it: an index into the version's table. */
+#define JS_HANDLER_NONE UINT32_MAX
+struct js_named {
+    struct span name; /* of a named handler, or the host pattern as written */
+    uint32_t handler;
+};
+
+/* An exported class that extends Container or Sandbox; own keys and the parents', in order. */
+struct js_class {
+    struct span name;          /* of the export */
+    struct js_named *handlers; /* outboundHandlers */
+    size_t handler_count;
+    struct js_named *hosts; /* outboundByHost */
+    size_t host_count;
+    uint32_t outbound; /* JS_HANDLER_NONE when there is none */
+    uint32_t denied;   /* called with (request, info): info is what params carries */
+};
+
+/* Evaluates the bundle and warms the engine up. On error the text begins with the TypeScript
+ * file:line:column where it is known. host is kept by pointer, arg goes to each of its callbacks.
+ */
+struct js_version *js_load(struct js *js, const struct js_app *app, const struct js_host *host,
+                           void *arg, struct error *err);
+/* Aborts its tasks without a callback, gives its instances back and frees the heap. */
+void js_unload(struct js_version *v);
+
+/* Lent until js_unload. */
+const struct js_class *js_classes(const struct js_version *v, size_t *count);
+
+/* A secret was put or removed: handlers read host->secret anew. */
+void js_secret_changed(struct js_version *v, struct span name, bool present);
+
+struct js_instance_spec {
+    struct span id;         /* ctx.containerId, ctx.id */
+    struct span class_name; /* one of js_classes */
+    void *owner;            /* goes to the callbacks that name an instance */
+};
+
+/* Runs the class's constructor. *facts gets
+ * {"allowedHosts": [..]|null, "deniedHosts": [..]|null, "enableInternet": bool,
+ *  "interceptHttps": bool, "allowedTcp": [..]|null}; a property of the wrong type is an error. */
+struct js_instance *js_instance_create(struct js_version *v, const struct js_instance_spec *spec,
+                                       struct buf *facts, struct error *err);
+void js_instance_destroy(struct js_instance *inst); /* its tasks were aborted or are over */
+
+struct js_dispatch {
+    uint32_t task;
+    uint32_t handler;
+    struct js_instance *instance;
+    struct span params; /* JSON for ctx.params (for `denied`: info); empty when there is none */
+};
+
+/* Runs a handler for the request that the host knows by the task's id. host->done may be called
+ * before this returns. */
+void js_dispatch(struct js_version *v, const struct js_dispatch *d);
+
+/* Calls a public method of the instance: own or inherited below Container, not the constructor,
+ * no name that begins with "_" or "#". args is a JSON array. Answered by host->call_done, maybe
+ * before this returns. */
+void js_call(struct js_instance *inst, uint32_t task, struct span method, struct span args);
+
+/* The client went away or the task's time is over: its signal aborts, its fetches are closed. */
+void js_task_abort(struct js_version *v, uint32_t task, const char *reason);
+
+struct js_response {
+    uint16_t status;
+    bool body;       /* false: no body follows (HEAD, 204, 304, or length 0 and none) */
+    bool redirected; /* host->response_url differs from what was asked */
+};
+
+/* The head of a fetch's response is there; headers are asked for when a handler reads them. */
+void js_fetch_done(struct js_version *v, uint32_t fetch, const struct js_response *res);
+/* The fetch is over and its id is free. The message becomes a TypeError's. */
+void js_fetch_failed(struct js_version *v, uint32_t fetch, struct span message);
+
+/* ok false: value is the sentence of the error. found false (get): there is no such key.
+ * list: value is {"keys":[{"name","expiration"?,"metadata"?}],"list_complete":bool,"cursor"?}. */
+struct js_kv_result {
+    bool ok;
+    bool found;
+    struct span value;
+    struct span metadata; /* JSON or empty */
+};
+void js_kv_done(struct js_version *v, uint32_t call, const struct js_kv_result *res);
+
+/* Answers host->policy_set; error NULL: it holds. Else its text is the message of an Error. */
+void js_policy_done(struct js_version *v, uint32_t call, const char *error);
+
+#endif
