@@ -110,6 +110,11 @@ struct gate_events {
     void (*opened)(void *arg, uint32_t stream);                  /* the tunnel is connected */
 };
 
+/* What the owner keeps beside a stream; NULL for a stream that is gone. A stream is gone, and its
+ * id worth nothing, once both directions have ended or either end has reset it. */
+void gate_stream_bind(struct gate *g, uint32_t stream, void *ctx);
+void *gate_stream_ctx(const struct gate *g, uint32_t stream);
+
 /* Takes fd (given), sets it non-blocking and starts to read. */
 struct gate *gate_create(struct loop *loop, enum gate_side side, int fd,
                          const struct gate_events *events, void *arg, struct error *err);
