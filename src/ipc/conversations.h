@@ -16,7 +16,8 @@ enum ipc_launcher_message {
     LAUNCHER_GO, /* [CA certificate, PEM]       put it into the trust files, become bubblewrap */
     /* launcher -> supervisor */
     LAUNCHER_SOCKETS, /* []        fds: TCP capture listener, UDP DNS socket, TCP DNS listener,
-                                        then the network namespace (for doctor and tests) */
+                                        the network namespace (for doctor and tests), the read end
+                                        of the start report (isolate/start_report.h) */
     LAUNCHER_FAILED,  /* [sentence] and exit */
 };
 
