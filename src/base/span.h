@@ -15,6 +15,11 @@ struct span {
 };
 
 #define SPAN_LIT(s) ((struct span){(s), sizeof(s) - 1})
+/* The same as an initializer of a static object. */
+#define SPAN_INIT(s)                                                                               \
+    {                                                                                              \
+        (s), sizeof(s) - 1                                                                         \
+    }
 #define SPAN_FMT    "%.*s"
 #define SPAN_ARG(s) (int)(s).len, (s).ptr
 
