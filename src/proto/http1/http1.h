@@ -82,7 +82,7 @@ enum http1_result {
 };
 
 struct http1_refusal {
-    uint16_t status; /* what a client gets: 400, 431, 501 or 505 */
+    uint16_t status; /* what a client gets: 400, 417, 431, 501 or 505 */
     const char *why; /* one static line without any byte of the input */
 };
 
