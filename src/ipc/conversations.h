@@ -10,6 +10,8 @@
 #ifndef SALLYPORT_IPC_CONVERSATIONS_H
 #define SALLYPORT_IPC_CONVERSATIONS_H
 
+#include "ipc/channel.h"
+
 enum ipc_launcher_message {
     /* supervisor -> launcher */
     LAUNCHER_START = 1, /* [spec json]                 fds: none. What to build (launcher/spec.h) */
@@ -28,6 +30,9 @@ enum ipc_sidecar_message {
                           (memfd of 32 bytes, the raw P-256 scalar; all zero: make a new CA),
                           user namespace, network namespace (both to be entered, then closed) */
     SIDECAR_GATE,      /* []  fds: a new gate socket; the old one is dead */
+    SIDECAR_INTERCEPT, /* ["1"/"0"]  the class said otherwise than START; holds for connections
+                          accepted from now on, then answered by READY once more. Sent before the
+                          sandbox runs */
     /* sidecar -> supervisor */
     SIDECAR_READY,  /* [CA certificate DER]  confined, listening, serving */
     SIDECAR_FAILED, /* [sentence] and exit */
@@ -57,5 +62,13 @@ enum ipc_runtime_message {
     RUNTIME_EVENT,  /* [instance id, json line without newline]  egress event, contract 4 */
     RUNTIME_LOG,    /* [instance id or empty, level, text]  console.* and failures of handlers */
 };
+
+/* The same as tables: what each child hears from the supervisor, and what it says to it. */
+extern const struct ipc_rule ipc_launcher_hears[];
+extern const struct ipc_rule ipc_launcher_says[];
+extern const struct ipc_rule ipc_sidecar_hears[];
+extern const struct ipc_rule ipc_sidecar_says[];
+extern const struct ipc_rule ipc_runtime_hears[];
+extern const struct ipc_rule ipc_runtime_says[];
 
 #endif
