@@ -32,7 +32,6 @@ static const struct known known[] = {
 
 unsigned http1_field_flags(struct span name)
 {
-
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (known[i].name.len == name.len &&
             known[i].name.ptr[0] == span_lower(name.len > 0 ? name.ptr[0] : '\0') &&
