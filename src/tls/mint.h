@@ -36,8 +36,9 @@ void tls_mint_destroy(struct tls_mint *m); /* NULL is allowed */
 /* The CA's certificate, lent as long as the mint lives. */
 struct span tls_mint_cert(const struct tls_mint *m);
 
-/* Whether a leaf is made for name: an IP literal (no zone), or 1..253 bytes of LDH labels of 1..63
- * bytes, no leading or trailing hyphen, no wildcard, no trailing dot, not all digits at the end. */
+/* Whether a leaf is made for name: an IP literal (no zone), or 1..253 bytes of labels of 1..63
+ * letters, digits, hyphens and underscores, no leading or trailing hyphen, no wildcard, no trailing
+ * dot, not digits alone in the last label. */
 bool tls_mint_name_ok(struct span name);
 
 /* Makes the leaf for name if it is not there. Same errors as tls_conn_start_server. */

@@ -63,7 +63,7 @@ void tls_conn_reset(struct tls_conn *c);
  * TLS_FINISH_MS passed; then `closed` with TLS_CLOSED. */
 void tls_conn_finish(struct tls_conn *c);
 /* Other callbacks from now on. */
-void tls_conn_listen(struct tls_conn *c, const struct tls_conn_events *events, void *arg);
+void tls_conn_set_events(struct tls_conn *c, const struct tls_conn_events *events, void *arg);
 
 /* Puts bytes (copied, at most 64 KiB) in front of what is read next. */
 int tls_conn_unread(struct tls_conn *c, struct span bytes, struct error *err);
@@ -81,8 +81,8 @@ int tls_conn_start_client(struct tls_conn *c, struct tls_client *client, struct 
 /* > 0 bytes; 0 end (FIN in the clear, close_notify in TLS); -EAGAIN nothing now;
  * -ECONNABORTED FIN without close_notify (the stream may be cut short); other < 0 failed. */
 ssize_t tls_conn_read(struct tls_conn *c, void *dst, size_t len);
-/* Paused: `readable` is silent and the socket is not read, so the peer feels back-pressure; a
- * reset is still noticed. */
+/* Paused: `readable` is silent and the socket is not read, so the peer feels back-pressure; that
+ * it went away is then noticed by the next write. */
 void tls_conn_pause(struct tls_conn *c, bool pause);
 
 /* Takes at most tls_conn_room bytes; returns how many, -EAGAIN when there is no room (or the
