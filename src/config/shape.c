@@ -255,7 +255,7 @@ static void free_structs(const struct shape_field *f, void *base)
     *(size_t *)at(base, f->count_offset) = 0;
 }
 
-static void free_strings(struct spec_strings *list)
+void spec_strings_free(struct spec_strings *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         free_string(list->items[i]);
@@ -273,7 +273,7 @@ void shape_free(const struct shape *sh, void *base)
             free_string(*(char **)place);
             *(char **)place = NULL;
         } else if (f->kind == SHAPE_STRINGS) {
-            free_strings(place);
+            spec_strings_free(place);
         } else if (f->kind == SHAPE_STRUCTS) {
             free_structs(f, base);
         }

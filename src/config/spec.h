@@ -30,7 +30,7 @@ struct spec_strings {
 
 struct spec_secret {
     char *name;  /* [A-Za-z_][A-Za-z0-9_]{0,127} */
-    char *value; /* no control byte; 1 to 64 KiB */
+    char *value; /* UTF-8, no control byte, at most 64 KiB */
 };
 
 struct spec_bind {
@@ -96,6 +96,7 @@ void spec_init(struct spec *s); /* empty, descriptors -1 */
 
 /* Adds a copy; false when memory is out. */
 bool spec_strings_add(struct spec_strings *list, const char *text);
+void spec_strings_free(struct spec_strings *list); /* wipes; empty afterwards */
 
 /* Makes jansson wipe what it frees, in this process, from now on: called first by each process
  * that handles a spec. */

@@ -1,0 +1,19 @@
+/* esbuild: one run of the bundler, and how its complaints read. Inside config only. */
+#ifndef SALLYPORT_CONFIG_ESBUILD_H
+#define SALLYPORT_CONFIG_ESBUILD_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/* Runs in root. script and meta (initialized here) get the output; the map is inline in script. */
+int esbuild_run(const char *module, const char *root, struct buf *script, struct buf *meta,
+                struct error *err);
+
+/* Changes when the same input could give another script. */
+uint64_t esbuild_options_hash(void);
+
+/* The first error of esbuild's text as `file:line:column: message (and N more)`, column from 1,
+ * file absolute. */
+void esbuild_explain(const char *root, struct span text, struct error *err);
+
+#endif
