@@ -3,7 +3,7 @@
  * (RFC 8446 4.1.2, RFC 6066 3, RFC 7301 3.1, ECH: extension 0xfe0d).
  *
  * The hello may be cut into records and the records into packets in any way. Spans of the result
- * point into `out->body`, a copy kept in the struct when the hello came in several records, else
+ * point into `out->joined`, a copy, when the hello came in several records, else
  * into the bytes that were handed over.
  */
 #ifndef SALLYPORT_PROTO_HELLO_HELLO_H
