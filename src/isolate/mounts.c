@@ -1,0 +1,126 @@
+#include "isolate/mounts.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef AT_EMPTY_PATH
+#define AT_EMPTY_PATH 0x1000
+#endif
+
+int isolate_mounts_private(struct error *err)
+{
+    if (unshare(CLONE_NEWNS) != 0) {
+        return error_set(err, errno, "make a mount namespace");
+    }
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        return error_set(err, errno, "make mounts private");
+    }
+    return 0;
+}
+
+static int write_map(pid_t pid, const char *file, unsigned from, unsigned to)
+{
+    char path[64];
+    char text[64];
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+    snprintf(text, sizeof(text), "%u %u 1\n", from, to);
+    cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd >= 0 && write(fd, text, strlen(text)) > 0 ? 0 : -errno;
+}
+
+/* A user namespace nobody is in: the kernel takes an id map in this form only. */
+static int map_namespace(const struct isolate_idmap *map, struct error *err)
+{
+    int ready[2];
+    if (pipe2(ready, O_CLOEXEC) != 0) {
+        return error_set(err, errno, "make a pipe");
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        char ok = unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
+        if (write(ready[1], &ok, 1) == 1) {
+            pause();
+        }
+        _exit(1);
+    }
+    cleanup_close int in = ready[0];
+    close(ready[1]);
+    if (pid < 0) {
+        return error_set(err, errno, "fork");
+    }
+    char ok = 'n';
+    int rc = read(in, &ok, 1) == 1 && ok == 'y' ? 0 : -EPERM;
+    if (rc == 0) {
+        rc = write_map(pid, "uid_map", map->from_uid, map->to_uid);
+    }
+    if (rc == 0) {
+        rc = write_map(pid, "gid_map", map->from_gid, map->to_gid);
+    }
+    if (rc == 0) {
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+        rc = open(path, O_RDONLY | O_CLOEXEC);
+        rc = rc < 0 ? -errno : rc;
+    }
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    return rc >= 0 ? rc
+                   : error_set(err, -rc, "make an id map %u -> %u", map->from_uid, map->to_uid);
+}
+
+int isolate_mounts_clone_idmapped(int dirfd, const struct isolate_idmap *map, int *tree_fd,
+                                  struct error *err)
+{
+    cleanup_close int user = map_namespace(map, err);
+    if (user < 0) {
+        return user;
+    }
+    cleanup_close int tree =
+        open_tree(dirfd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (tree < 0) {
+        return error_set(err, errno, "clone a mount");
+    }
+    struct mount_attr attr = {
+        .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+        .userns_fd = (unsigned)user,
+    };
+    if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0) {
+        return error_set(err, errno, "id-map a mount");
+    }
+    *tree_fd = steal_fd(&tree);
+    return 0;
+}
+
+int isolate_mounts_attach(int tree_fd, const char *path, struct error *err)
+{
+    if (move_mount(tree_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+        return error_set(err, errno, "mount at %s", path);
+    }
+    return 0;
+}
+
+int isolate_mounts_tmpfs(const char *path, unsigned long long limit_bytes, int *root_fd,
+                         struct error *err)
+{
+    char options[64];
+    snprintf(options, sizeof(options), "mode=0755,size=%llu", limit_bytes);
+    if (mount("sallyport", path, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) {
+        return error_set(err, errno, "mount a tmpfs at %s", path);
+    }
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return error_set(err, errno, "open %s", path);
+    }
+    *root_fd = fd;
+    return 0;
+}
