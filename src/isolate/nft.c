@@ -18,8 +18,8 @@
     "  ip6 daddr ::1 accept\n"
 #define RULES_CAPTURE                                                                              \
     "  tcp dport 53 accept\n"                                                                      \
-    "  meta nfproto ipv4 tproxy ip to :1 accept\n"
-#define RULES_CAPTURE_V6 "  meta nfproto ipv6 tproxy ip6 to :1 accept\n"
+    "  meta nfproto ipv4 meta l4proto tcp tproxy ip to :1 accept\n"
+#define RULES_CAPTURE_V6 "  meta nfproto ipv6 meta l4proto tcp tproxy ip6 to :1 accept\n"
 #define RULES_TAIL                                                                                 \
     " }\n"                                                                                         \
     "}\n"
