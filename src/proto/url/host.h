@@ -52,6 +52,9 @@ bool url_authority_split(struct span in, struct span *host, int32_t *port);
  * without a zone. IPv4 is given as v4-mapped. */
 bool url_ip_parse(struct span text, uint8_t addr[16]);
 
+/* Are the first bits of both equal? For CIDR. */
+bool url_bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits);
+
 enum url_ip_class {
     URL_IP_PUBLIC,
     URL_IP_LOOPBACK,
