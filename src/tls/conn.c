@@ -20,6 +20,11 @@
 
 static void conn_free(struct tls_conn *c)
 {
+    if (c->ssl != NULL) {
+        /* Else OpenSSL takes a connection that just ends for a reason never to resume its session.
+         */
+        SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(c->ssl);
     buf_free(&c->in);
     buf_free(&c->out);
