@@ -43,7 +43,6 @@ struct spec {
     enum spec_mode mode;
     char *id;         /* of the instance; for SPEC_CHECK any */
     char *class_name; /* NULL: the module's only class */
-    bool keep_state;  /* the id was chosen: what is set at run time outlives this run */
 
     /* For the runtime, passed on as bytes (docs/control.md): `app`, `options`. */
     char *app;
@@ -76,7 +75,6 @@ struct spec {
     struct spec_strings check_urls;
 
     /* Ours. */
-    struct spec_strings private_paths; /* our state, cache and sockets: no bind may meet one */
     char *log;       /* egress events as JSON lines: a path, or "-" for descriptor 2; NULL: none */
     char *state_dir; /* folder of the store, may not exist yet */
     char *socket;    /* control socket to serve; NULL for SPEC_CHECK */
