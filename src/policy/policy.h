@@ -12,9 +12,7 @@
  * A TLS tunnel (interceptHttps is false) skips 3 to 6. A raw TCP tunnel is judged by 1, then by
  * allowedTcp alone. A handler name that was stored and is not in the code denies.
  *
- * Patterns: '*' is any run of bytes, dots included; the rest is compared after the pattern was
- * lower-cased and lost one trailing dot. List entries may be CIDR, matched against IP literals.
- * Two patterns are the same when their compared forms are.
+ * What a pattern is: set.h.
  *
  * No I/O, no clock. Every mutator changes all or nothing. A policy is used by one thread.
  */
@@ -24,17 +22,10 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/span.h"
-#include "proto/url/host.h"
+#include "policy/set.h"
 
-#define POLICY_PATTERN_MAX 1024u                 /* bytes of one pattern */
-#define POLICY_ENTRIES_MAX 16384u                /* of one list, and of the per-host overrides */
-#define POLICY_PARAMS_MAX  (256u * 1024u)        /* bytes of one `params` */
-#define POLICY_STATE_MAX   (16u * 1024u * 1024u) /* bytes of a saved state */
-
-struct policy_list {
-    const struct span *items;
-    size_t count;
-};
+#define POLICY_PARAMS_MAX (256u * 1024u)        /* bytes of one `params` */
+#define POLICY_STATE_MAX  (16u * 1024u * 1024u) /* bytes of a saved state */
 
 /* What a class and its options say. Everything is lent for the call. */
 struct policy_config {
@@ -86,8 +77,6 @@ enum policy_rule {
     POLICY_RULE_COUNT
 };
 
-#define POLICY_NO_INDEX SIZE_MAX
-
 /* The spans are lent until the policy is changed or freed; empty where there is nothing. */
 struct policy_verdict {
     enum policy_decision decision;
@@ -103,9 +92,10 @@ void policy_decide(const struct policy *p, const struct policy_facts *facts,
                    struct policy_verdict *out);
 const char *policy_rule_name(enum policy_rule rule); /* as the answers and events spell it */
 
-/* Mutators; what they do is in the names of the class's methods. params is JSON text, empty when
- * there is none, and stays opaque. An unknown handler name fails with the text of the class's
- * method, `Outbound handler method 'x' not found in outboundHandlers for Class`. */
+/* Mutators; what they do is in the names of the class's methods. params is JSON text as a
+ * serialiser made it, empty when there is none, and stays opaque. An unknown handler name fails
+ * with the text of the class's method, `Outbound handler method 'x' not found in outboundHandlers
+ * for Class`. */
 struct policy_override {
     struct span host; /* a pattern; not read by policy_set_handler */
     struct span handler;
@@ -135,15 +125,5 @@ int policy_state_load(struct policy *p, struct span json, struct error *err);
 /* The members of the effective policy, for `inspect`:
  * "internet","allowed","denied","hosts","handler","handlers" and "class". */
 int policy_describe(const struct policy *p, struct buf *out, struct error *err);
-
-/* Is this a pattern? For options of a command line. 0, or a sentence in err. */
-int policy_pattern_check(struct span pattern, struct error *err);
-
-/* A set of patterns by itself (`--allow-private`, `--inject`), matched as the lists are. */
-struct policy_set;
-struct policy_set *policy_set_create(const struct policy_list *list, struct error *err);
-void policy_set_free(struct policy_set *s);
-/* The index of the entry that matches, or POLICY_NO_INDEX. */
-size_t policy_set_match(const struct policy_set *s, const struct url_host *host);
 
 #endif

@@ -316,11 +316,12 @@ int main(int argc, char **argv)
     run_hosts(&idna, argv[1], "IdnaTestV2.json", true);
     run_percent(&percent, argv[1]);
 
-    bool ok = report(&urls, 990);
+    bool ok = report(&urls, 1000);
     ok &= report(&js, 1000);
-    ok &= report(&set, 990);
-    ok &= report(&ascii, 900);
-    ok &= report(&idna, 900);
+    ok &= report(&set, 1000);
+    ok &= report(&ascii, 1000);
+    /* Debian's ICU knows Unicode 15: letters that are newer are refused. */
+    ok &= report(&idna, 998);
     ok &= report(&percent, 1000);
     return ok ? 0 : 1;
 }

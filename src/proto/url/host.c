@@ -134,7 +134,7 @@ bool url_host_canonical(struct span host, struct url_host *out)
         url_host_from_addr(addr, out);
         return true;
     }
-    buf_init(&made, HOST_INPUT_MAX * 32);
+    buf_init(&made, URL_HREF_MAX);
     bool ok = url_host_parse(host, false, &made) && from_serialised(buf_span(&made), out);
     buf_free(&made);
     return ok;

@@ -11,6 +11,9 @@
 
 struct url;
 
+/* Is it well-formed UTF-8? */
+bool url_utf8_valid(struct span in);
+
 #define URL_HOST_MAX 253u /* bytes of a domain name, RFC 1035 2.3.4 without the final dot */
 
 enum url_host_kind { URL_HOST_DOMAIN, URL_HOST_IPV4, URL_HOST_IPV6 };
@@ -70,6 +73,10 @@ enum url_ip_class {
  * only when both are. */
 enum url_ip_class url_ip_class(const uint8_t addr[16]);
 const char *url_ip_class_name(enum url_ip_class c); /* "public", "loopback", … */
+
+/* The IPv4 addresses (host order) that an IPv6 address stands for; at most two (Teredo: server and
+ * client). Returns how many. */
+size_t url_ip_embedded(const uint8_t addr[16], uint32_t out[2]);
 
 /* Names at which clouds serve metadata, refused whatever they resolve to. */
 bool url_host_is_metadata(const struct url_host *h);

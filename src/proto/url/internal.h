@@ -10,7 +10,7 @@
 
 /* What a non-ASCII domain may measure before it is given to ICU, whose time grows faster than the
  * input. No name that resolves is a quarter as long. */
-#define URL_IDNA_INPUT_MAX 2048u
+#define URL_IDNA_INPUT_MAX 2048
 
 /* The parts of a url while it is built; every span is lent. */
 struct url_parts {
@@ -72,9 +72,6 @@ void url_path_shorten(struct url_writer *w);
 bool url_is_drive_letter(struct span s);            /* "C:" or "C|" */
 bool url_is_normalized_drive_letter(struct span s); /* "C:" */
 bool url_starts_with_drive_letter(struct span s);
-
-/* Is it well-formed UTF-8? */
-bool url_utf8_valid(struct span in);
 
 /* Removes tabs and newlines, and makes it UTF-8. *out is lent from in, or from tmp. */
 bool url_input_clean(struct span in, struct buf *tmp, struct span *out);

@@ -54,7 +54,7 @@ static const struct range6 ranges6[] = {
     {{0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}, 128, URL_IP_METADATA}, /* EC2 */
     {{0xfd, 0x00, 0x0e, 0xc2, [15] = 0x23}, 128, URL_IP_METADATA},              /* EKS */
     {{0xfd, 0x20, 0x00, 0xce, [14] = 0x02, [15] = 0x54}, 128, URL_IP_METADATA}, /* Google */
-    {{0xfe, 0x80, [8] = 0x00, [12] = 0xa9, 0xfe, 0xa9, 0xfe}, 128, URL_IP_METADATA},
+    {{0xfe, 0x80, [12] = 0xa9, 0xfe, 0xa9, 0xfe}, 128, URL_IP_METADATA},        /* OpenStack */
     {{0xfd, 0x00, 0x5a, 0x11}, 32, URL_IP_SYNTHETIC},
     {{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48, URL_IP_PRIVATE}, /* local NAT64, RFC 8215 */
     {{0x01, 0x00}, 64, URL_IP_OTHER},                           /* discard, RFC 6666 */
@@ -97,8 +97,7 @@ static uint32_t word(const uint8_t *p)
     return V4(p[0], p[1], p[2], p[3]);
 }
 
-/* IPv4 addresses that an IPv6 address stands for, at most two (Teredo: server and client). */
-static size_t embedded(const uint8_t a[16], uint32_t out[2])
+size_t url_ip_embedded(const uint8_t a[16], uint32_t out[2])
 {
     static const uint8_t compatible[12];
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -106,7 +105,7 @@ static size_t embedded(const uint8_t a[16], uint32_t out[2])
     static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
     static const uint8_t isatap[4] = {0x00, 0x00, 0x5e, 0xfe};
 
-    if (memcmp(a, compatible, 12) == 0 || memcmp(a, mapped, 12) == 0 ||
+    if ((memcmp(a, compatible, 12) == 0 && word(a + 12) > 1) || memcmp(a, mapped, 12) == 0 ||
         memcmp(a, translated, 12) == 0 || memcmp(a, nat64, 12) == 0) {
         out[0] = word(a + 12);
         return 1;
@@ -152,7 +151,7 @@ enum url_ip_class url_ip_class(const uint8_t addr[16])
     if (outer == URL_IP_LOOPBACK || outer == URL_IP_METADATA || outer == URL_IP_SYNTHETIC) {
         return outer;
     }
-    for (size_t i = 0, n = embedded(addr, inner); i < n; i++) {
+    for (size_t i = 0, n = url_ip_embedded(addr, inner); i < n; i++) {
         enum url_ip_class c = class4(inner[i]);
         if (c != URL_IP_PUBLIC) {
             return c;
