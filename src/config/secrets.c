@@ -54,7 +54,7 @@ int secret_check_value(struct span value, struct error *err)
         if (c == '\n' || c == '\r') {
             return error_set(err, 0, "the value holds a newline: a header cannot carry it");
         }
-        if (c < 0x20 || c == 0x7f) {
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
             return error_set(err, 0, "the value holds a control byte: a header cannot carry it");
         }
         size_t n = utf8_length(value, i);

@@ -67,6 +67,7 @@ static const struct shape_field spec_fields[] = {
     STRING(cwd, false),
     STRING(check_method, false),
     STRINGS(check_urls),
+    STRINGS(private_paths),
     STRING(log, false),
     STRING(state_dir, true),
     STRING(socket, false),

@@ -75,6 +75,7 @@ struct spec {
     struct spec_strings check_urls;
 
     /* Ours. */
+    struct spec_strings private_paths; /* our state, cache and sockets: no bind may meet one */
     char *log;       /* egress events as JSON lines: a path, or "-" for descriptor 2; NULL: none */
     char *state_dir; /* folder of the store, may not exist yet */
     char *socket;    /* control socket to serve; NULL for SPEC_CHECK */

@@ -78,33 +78,40 @@ static int map_namespace(const struct isolate_idmap *map, struct error *err)
                    : error_set(err, -rc, "make an id map %u -> %u", map->from_uid, map->to_uid);
 }
 
-int isolate_mounts_clone_idmapped(int dirfd, const struct isolate_idmap *map, int *tree_fd,
-                                  struct error *err)
+int isolate_mounts_clone(int fd, const struct isolate_clone *how, int *tree_fd, struct error *err)
 {
-    cleanup_close int user = map_namespace(map, err);
-    if (user < 0) {
-        return user;
+    const unsigned below = how->recursive ? AT_RECURSIVE : 0;
+    cleanup_close int user = -1;
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+    if (how->readonly) {
+        attr.attr_set |= MOUNT_ATTR_RDONLY;
+    }
+    if (how->map != NULL) {
+        user = map_namespace(how->map, err);
+        if (user < 0) {
+            return user;
+        }
+        attr.attr_set |= MOUNT_ATTR_IDMAP;
+        attr.userns_fd = (unsigned)user;
     }
     cleanup_close int tree =
-        open_tree(dirfd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+        open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | below);
     if (tree < 0) {
         return error_set(err, errno, "clone a mount");
     }
-    struct mount_attr attr = {
-        .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-        .userns_fd = (unsigned)user,
-    };
-    if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) != 0) {
-        return error_set(err, errno, "id-map a mount");
+    if (mount_setattr(tree, "", AT_EMPTY_PATH | below, &attr, sizeof(attr)) != 0) {
+        return error_set(err, errno, "%s",
+                         how->map != NULL ? "id-map a mount" : "restrict a mount");
     }
     *tree_fd = steal_fd(&tree);
     return 0;
 }
 
-int isolate_mounts_attach(int tree_fd, const char *path, struct error *err)
+int isolate_mounts_attach(int tree_fd, int target_fd, struct error *err)
 {
-    if (move_mount(tree_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
-        return error_set(err, errno, "mount at %s", path);
+    if (move_mount(tree_fd, "", target_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) !=
+        0) {
+        return error_set(err, errno, "attach a mount");
     }
     return 0;
 }

@@ -19,14 +19,20 @@ struct isolate_idmap {
 /* A new mount namespace whose changes do not reach the one it came from. */
 int isolate_mounts_private(struct error *err);
 
-/* Clones the mount at dirfd (a directory or file; mounts below it are left out), nosuid, and maps
- * one owner to another. *tree_fd (given, CLOEXEC) is the root of a detached mount.
- * -EINVAL or -EPERM: this file system cannot be id-mapped. */
-int isolate_mounts_clone_idmapped(int dirfd, const struct isolate_idmap *map, int *tree_fd,
-                                  struct error *err);
+struct isolate_clone {
+    bool recursive; /* with the mounts below it */
+    bool readonly;
+    const struct isolate_idmap *map; /* NULL: owners as they are. Root only, not recursive */
+};
 
-/* Puts a detached mount at path. */
-int isolate_mounts_attach(int tree_fd, const char *path, struct error *err);
+/* Clones the mount at fd (O_PATH, a folder or a file), nosuid and nodev. *tree_fd (given, CLOEXEC)
+ * is the root of a detached mount. With a map, -EINVAL or -EPERM: this file system cannot be
+ * id-mapped. fd belongs to a mount of the caller's mount namespace. */
+int isolate_mounts_clone(int fd, const struct isolate_clone *how, int *tree_fd, struct error *err);
+
+/* Puts a detached mount over target (O_PATH; a folder on a folder, a file on a file; a symbolic
+ * link is not followed). */
+int isolate_mounts_attach(int tree_fd, int target_fd, struct error *err);
 
 /* A tmpfs of limit_bytes, mode 0755, mounted at path; *root_fd (given) is its root. */
 int isolate_mounts_tmpfs(const char *path, unsigned long long limit_bytes, int *root_fd,

@@ -1,0 +1,95 @@
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/find.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+struct options {
+    bool json;
+};
+
+static const struct arg_option options[] = {
+    {.name = "json",
+     .help = "for programs",
+     .kind = ARG_FLAG,
+     .offset = offsetof(struct options, json)},
+    {.name = NULL},
+};
+
+static int add_instances(void *arg, struct client *c, struct error *err)
+{
+    struct client_request r;
+    struct client_reply reply;
+    client_path_start(&r, "GET", "/v1/instances");
+    int rc = client_do(c, &r, &reply, err);
+    if (rc < 0) {
+        return rc;
+    }
+    json_t *doc = ask_json(&reply, err);
+    client_reply_free(&reply);
+    json_array_extend(arg, json_object_get(doc, "instances"));
+    json_decref(doc);
+    return doc != NULL ? 0 : -1;
+}
+
+static void print_text(const json_t *object, const char *key, int width)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    text = text != NULL ? text : "-";
+    print_safe(text, strlen(text));
+    for (int n = (int)strlen(text); n < width + 1; n++) {
+        putchar(' ');
+    }
+}
+
+static void print_row(const json_t *instance)
+{
+    print_text(instance, "id", 20);
+    json_t *facts = json_object_get(instance, "facts");
+    print_text(json_is_object(facts) ? facts : instance, "class", 16);
+    print_text(instance, "state", 8);
+    printf("%-8lld", json_integer_value(json_object_get(instance, "pid")));
+    print_text(instance, "started", 24);
+    json_t *command = json_object_get(instance, "command");
+    for (size_t i = 0; i < json_array_size(command); i++) {
+        const char *word = json_string_value(json_array_get(command, i));
+        putchar(' ');
+        print_safe(word, strlen(word));
+    }
+    putchar('\n');
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+    struct options o = {false};
+    int n = 0;
+    int status = ask_args(self, argc, argv, &o, &n);
+    status = status != 0 ? status : ask_operands(self, n, 0, 0);
+    if (status != 0) {
+        return status;
+    }
+    struct error err;
+    json_t *all = json_array();
+    int rc = find_all(add_instances, all, &err);
+    if (rc >= 0 && o.json) {
+        json_dumpf(all, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else if (rc >= 0) {
+        printf("%-20s %-16s %-8s %-7s %-24s %s\n", "ID", "CLASS", "STATE", "PID", "STARTED",
+               "COMMAND");
+        for (size_t i = 0; i < json_array_size(all); i++) {
+            print_row(json_array_get(all, i));
+        }
+    }
+    json_decref(all);
+    return rc < 0 ? fail(&err) : 0;
+}
+
+const struct command command_ps = {
+    .name = "ps",
+    .usage = "[--json]",
+    .summary = "lists what runs",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,122 @@
+#include "cli/find.h"
+#include "base/cleanup.h"
+#include "cli/grammar.h"
+#include "config/paths.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+
+static bool is_absent(const struct error *err)
+{
+    return err->code == ENOENT || err->code == ECONNREFUSED || err->code == ENOTDIR;
+}
+
+struct client *find_daemon(struct error *err)
+{
+    cleanup_free char *path = NULL;
+    return paths_control_socket(&path, err) < 0 ? NULL : client_open(path, err);
+}
+
+/* Whether this end has the instance; negative when it could not be asked. */
+static int knows(struct client *c, const char *id, struct error *err)
+{
+    struct client_request r;
+    struct client_reply reply;
+    client_path_start(&r, "GET", "/v1/instances");
+    if (!client_path_segment(&r, span_str(id))) {
+        buf_free(&r.path);
+        return error_set(err, ENOMEM, "instance %s", id);
+    }
+    int rc = client_call(c, &r, &reply, err);
+    int found = rc < 0 ? rc : reply.status == 200;
+    client_reply_free(&reply);
+    return found;
+}
+
+static struct client *not_found(const char *id, struct error *err)
+{
+    error_set(err, 0, "instance %s: not running: `sallyport ps` lists what is", id);
+    err->code = ENOENT;
+    return NULL;
+}
+
+struct client *find_instance(const char *id, struct error *err)
+{
+    if (grammar_id(id, err) < 0) {
+        return NULL;
+    }
+    struct client *c = find_daemon(err);
+    if (c == NULL && !is_absent(err)) {
+        return NULL;
+    }
+    if (c != NULL) {
+        int found = knows(c, id, err);
+        if (found > 0) {
+            return c;
+        }
+        client_close(c);
+        if (found < 0) {
+            return NULL;
+        }
+    }
+    cleanup_free char *path = NULL;
+    if (paths_run_socket(id, &path, err) < 0) {
+        return NULL;
+    }
+    c = client_open(path, err);
+    return c == NULL && is_absent(err) ? not_found(id, err) : c;
+}
+
+static bool is_run_socket(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 9 && strncmp(name, "run-", 4) == 0 && strcmp(name + len - 5, ".sock") == 0;
+}
+
+static int visit(struct client *c, find_fn each, void *arg, struct error *err)
+{
+    int rc = each(arg, c, err);
+    client_close(c);
+    return rc < 0 ? rc : 1;
+}
+
+static int visit_runs(const char *dir, find_fn each, void *arg, struct error *err)
+{
+    DIR *d = opendir(dir);
+    int count = 0;
+    int rc = 0;
+    for (struct dirent *e; d != NULL && rc >= 0 && (e = readdir(d)) != NULL;) {
+        cleanup_free char *path = is_run_socket(e->d_name) ? paths_clean(dir, e->d_name) : NULL;
+        /* One that does not answer belongs to a run that was killed. */
+        struct client *c = path != NULL ? client_open(path, NULL) : NULL;
+        if (c != NULL) {
+            rc = visit(c, each, arg, err);
+            count += rc > 0 ? 1 : 0;
+        }
+    }
+    if (d != NULL) {
+        closedir(d);
+    }
+    return rc < 0 ? rc : count;
+}
+
+int find_all(find_fn each, void *arg, struct error *err)
+{
+    int count = 0;
+    struct client *daemon = find_daemon(err);
+    if (daemon == NULL && !is_absent(err)) {
+        return -1;
+    }
+    if (daemon != NULL) {
+        int rc = visit(daemon, each, arg, err);
+        if (rc < 0) {
+            return rc;
+        }
+        count++;
+    }
+    cleanup_free char *dir = NULL;
+    int rc = paths_runtime_dir(&dir, err);
+    rc = rc < 0 ? rc : visit_runs(dir, each, arg, err);
+    return rc < 0 ? rc : count + rc;
+}

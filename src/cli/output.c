@@ -1,0 +1,91 @@
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void print_safe(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c == 0x7f) {
+            printf("\\x%02x", c);
+        } else {
+            putchar(c);
+        }
+    }
+}
+
+void print_note(const char *text)
+{
+    char line[ERROR_TEXT_BYTES * 4 + 16];
+    size_t n = (size_t)snprintf(line, sizeof line, "sallyport: ");
+    for (const char *p = text; *p != '\0' && n < sizeof line - 8; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c < 0x20 || c == 0x7f) {
+            n += (size_t)snprintf(line + n, sizeof line - n, "\\x%02x", c);
+        } else {
+            line[n++] = *p;
+        }
+    }
+    line[n++] = '\n';
+    fflush(stdout);
+    fwrite(line, 1, n, stderr);
+}
+
+int fail(const struct error *err)
+{
+    print_note(err->text);
+    return EXIT_FAILED;
+}
+
+int fail_usage(const struct command *c, const struct error *err)
+{
+    char text[ERROR_TEXT_BYTES + 64];
+    snprintf(text, sizeof text, "%s: see `sallyport help%s%s`", err->text, c != NULL ? " " : "",
+             c != NULL ? c->name : "");
+    print_note(text);
+    return EXIT_USAGE;
+}
+
+/* Each form of the usage on a line of its own. */
+static void print_forms(const struct command *c)
+{
+    const char *form = c->usage;
+    do {
+        size_t len = strcspn(form, "\n");
+        printf("  sallyport %s%s%.*s\n", c->name, len > 0 ? " " : "", (int)len, form);
+        form += len + (form[len] == '\n' ? 1 : 0);
+    } while (*form != '\0');
+}
+
+static void print_option(const struct arg_option *o)
+{
+    char left[80];
+    char letter[8] = "    ";
+    if (o->letter != 0) {
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    }
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->value != NULL ? " " : "",
+             o->value != NULL ? o->value : "");
+    printf("  %-36s %s\n", left, o->help);
+}
+
+void usage_print(const struct command *c)
+{
+    if (c == NULL) {
+        puts("sallyport: an egress gate for sandboxes\n");
+        for (size_t i = 0; cli_commands[i] != NULL; i++) {
+            printf("  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+        }
+        puts("\n`sallyport help COMMAND` tells more of one; `man sallyport` tells all.");
+        return;
+    }
+    printf("%s\n\n", c->summary);
+    print_forms(c);
+    if (c->options != NULL) {
+        puts("");
+    }
+    for (const struct arg_option *o = c->options; o != NULL && o->name != NULL; o++) {
+        print_option(o);
+    }
+}

@@ -1,0 +1,149 @@
+/*
+ * etc: looked at once (to name the copy), copied only when that name is new.
+ */
+#include "launcher/etc.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "launcher/etc_copy.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Part of the name: another way of staging makes another folder. */
+#define STAGE_VERSION 1u
+#define DEPTH_MAX     16
+
+#define INSTANCE(path, name)                                                                       \
+    {                                                                                              \
+        path, name                                                                                 \
+    }
+const struct etc_link etc_links[] = {
+    INSTANCE("hosts", "hosts"),
+    INSTANCE("hostname", "hostname"),
+    INSTANCE("resolv.conf", "resolv.conf"),
+    INSTANCE("passwd", "passwd"),
+    INSTANCE("group", "group"),
+    INSTANCE("ssl/certs/ca-certificates.crt", "bundle.pem"),
+    INSTANCE("ssl/certs/ca-bundle.crt", "bundle.pem"),
+    INSTANCE("ssl/cert.pem", "bundle.pem"),
+    INSTANCE("ssl/ca-bundle.pem", "bundle.pem"),
+    INSTANCE("pki/tls/certs/ca-bundle.crt", "bundle.pem"),
+    INSTANCE("pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "bundle.pem"),
+    INSTANCE("ssl/certs/java/cacerts", "java.p12"),
+    INSTANCE("ssl/certs/adoptium/cacerts", "java.p12"),
+    INSTANCE("pki/java/cacerts", "java.p12"),
+    INSTANCE("cloudflare/certs/cloudflare-containers-ca.crt", "ca.pem"),
+    {NULL, NULL},
+};
+
+static void mix(uint64_t *h, const void *data, size_t len)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < len; i++) {
+        *h = (*h ^ p[i]) * 1099511628211ull;
+    }
+}
+
+/* Names, kinds, sizes, owners' modes and times of all below dir. */
+static int look(int dirfd, int depth, uint64_t *h)
+{
+    cleanup_close int own = dirfd;
+    DIR *dir = depth < DEPTH_MAX ? fdopendir(dirfd) : NULL;
+    if (dir == NULL) {
+        return depth < DEPTH_MAX ? -errno : 0;
+    }
+    own = -1; /* closedir does */
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        struct stat st;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            continue;
+        }
+        /* Order of a folder's entries may change: each entry is mixed alone, then added. */
+        uint64_t one = 14695981039346656037ull + (unsigned)depth;
+        const uint64_t facts[] = {st.st_ino,
+                                  st.st_mode,
+                                  (uint64_t)st.st_size,
+                                  (uint64_t)st.st_mtim.tv_sec,
+                                  (uint64_t)st.st_mtim.tv_nsec,
+                                  (uint64_t)st.st_ctim.tv_sec,
+                                  (uint64_t)st.st_ctim.tv_nsec};
+        mix(&one, e->d_name, strlen(e->d_name));
+        mix(&one, facts, sizeof(facts));
+        *h += one;
+        if (S_ISDIR(st.st_mode) && (st.st_mode & S_IROTH) != 0) {
+            int sub = openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (sub >= 0) {
+                (void)look(sub, depth + 1, h);
+            }
+        }
+    }
+    closedir(dir);
+    return 0;
+}
+
+/* Copies into a folder of our own, then gives it its name in one step. */
+static int build(const char *cache, const char *path, struct error *err)
+{
+    char *temp = NULL;
+    if (asprintf(&temp, "%s/new-XXXXXX", cache) < 0) {
+        return error_set(err, ENOMEM, "stage /etc");
+    }
+    cleanup_free char *owned = temp;
+    if (mkdtemp(temp) == NULL) {
+        return error_set(err, errno, "stage /etc: make a folder in %s", cache);
+    }
+    int rc = etc_copy_build(temp, err);
+    if (rc == 0 && rename(temp, path) != 0) {
+        /* Somebody else was faster: the same name holds the same copy. */
+        if (errno != EEXIST && errno != ENOTEMPTY) {
+            rc = error_set(err, errno, "stage /etc: rename to %s", path);
+        } else {
+            etc_copy_remove(temp);
+        }
+    } else if (rc < 0) {
+        etc_copy_remove(temp);
+    }
+    return rc;
+}
+
+int etc_stage(const char *cache, char **path, struct error *err)
+{
+    uint64_t h = STAGE_VERSION;
+    int fd = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return error_set(err, errno, "stage /etc");
+    }
+    int rc = look(fd, 0, &h);
+    if (rc < 0) {
+        return error_set(err, -rc, "stage /etc: read it");
+    }
+    char *name = NULL;
+    if (asprintf(&name, "%s/etc-%016llx", cache, (unsigned long long)h) < 0) {
+        return error_set(err, ENOMEM, "stage /etc");
+    }
+    struct stat st;
+    if (lstat(name, &st) != 0) {
+        log_info("staging a new copy of /etc");
+        etc_copy_sweep(cache);
+        rc = build(cache, name, err);
+    } else if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+        rc = error_set(err, 0, "stage /etc: %s is not a folder of ours: remove it", name);
+    } else {
+        (void)utimensat(AT_FDCWD, name, NULL, 0); /* in use: the sweep leaves it */
+    }
+    if (rc < 0) {
+        free(name);
+        return rc;
+    }
+    *path = name;
+    return 0;
+}

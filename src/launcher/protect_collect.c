@@ -1,0 +1,296 @@
+/*
+ * protect_collect: which paths of the binds are protected. Roots are listed, trees never walked.
+ */
+#include "launcher/protect.h"
+
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define GLOB_DEPTH_MAX 32
+
+struct collect {
+    const struct spec *spec;
+    struct binds *binds;
+    struct protect *out;
+    struct error *err;
+};
+
+static int add(struct collect *c, struct bind *bind, const char *rel, enum protect_kind kind)
+{
+    struct protect *p = c->out;
+    if (rel[0] == '\0' || (kind == PROTECT_READONLY && bind->readonly)) {
+        return 0;
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->items[i].bind == bind && strcmp(p->items[i].rel, rel) == 0) {
+            if (kind == PROTECT_MASK) {
+                p->items[i].kind = kind; /* the stronger one */
+            }
+            return 0;
+        }
+    }
+    if (p->count >= PROTECT_MAX) {
+        return error_set(c->err, 0,
+                         "binds: more than %u masked or read-only paths: use narrower "
+                         "--mask patterns",
+                         PROTECT_MAX);
+    }
+    if ((p->count & (p->count - 1)) == 0) { /* grows at powers of two */
+        size_t cap = p->count == 0 ? 16 : p->count * 2;
+        struct protect_item *grown = reallocarray(p->items, cap, sizeof(*grown));
+        if (grown == NULL) {
+            return error_set(c->err, ENOMEM, "binds");
+        }
+        p->items = grown;
+    }
+    char *copy = strdup(rel);
+    if (copy == NULL) {
+        return error_set(c->err, ENOMEM, "binds");
+    }
+    p->items[p->count++] = (struct protect_item){.bind = bind, .rel = copy, .kind = kind};
+    return 0;
+}
+
+/* A host path, in every bind that shows it. */
+static int add_path(struct collect *c, const char *path, enum protect_kind kind)
+{
+    char real[PATH_MAX];
+    struct stat st;
+    if (realpath(path, real) == NULL || stat(real, &st) != 0) {
+        return 0; /* what is not there now is not taken up later */
+    }
+    for (size_t i = 0; i < c->binds->count; i++) {
+        struct bind *bind = &c->binds->items[i];
+        const char *rel = binds_below(bind, real);
+        const char *link = strcmp(path, real) != 0 ? binds_below(bind, path) : NULL;
+        if (kind == PROTECT_READONLY && link != NULL && !bind->readonly) {
+            return error_set(
+                c->err, 0,
+                "%s: reached over a symbolic link that the sandbox could replace: name "
+                "its real path %s",
+                path, real);
+        }
+        if (rel == NULL || (kind == PROTECT_MASK && S_ISDIR(st.st_mode))) {
+            continue;
+        }
+        int rc = add(c, bind, rel, kind);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int add_mask(struct collect *c, struct bind *bind, const char *rel)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (fstatat(bind->fd, rel, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(st.st_mode)) {
+        return 0;
+    }
+    if (!S_ISLNK(st.st_mode)) {
+        return add(c, bind, rel, PROTECT_MASK);
+    }
+    /* What a link leads to is masked where it is; the link itself shows nothing. */
+    if (snprintf(path, sizeof(path), "%s/%s", bind->real, rel) >= (int)sizeof(path)) {
+        return 0;
+    }
+    return add_path(c, path, PROTECT_MASK);
+}
+
+static bool masked_name(const char *name)
+{
+    static const char *const names[] = {
+        ".dev.vars",    ".dev.vars.*",          ".env*", "docker.sock", "*.sock",
+        "S.gpg-agent*", "fsmonitor--daemon.ipc"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (fnmatch(names[i], name, 0) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One folder of a bind, listed: by name when it is the root, and every socket. */
+static int scan_folder(struct collect *c, struct bind *bind, const char *rel)
+{
+    int fd = openat(bind->fd, rel, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        int code = errno;
+        close_fd(&fd);
+        return code == ENOENT || code == ENOTDIR || code == ELOOP
+                   ? 0
+                   : error_set(c->err, code, "bind %s: list it", bind->real);
+    }
+    const bool root = strcmp(rel, ".") == 0;
+    int rc = 0;
+    for (struct dirent *e; rc == 0 && (e = readdir(dir)) != NULL;) {
+        char below[PATH_MAX];
+        if (e->d_type == DT_SOCK || (root && masked_name(e->d_name))) {
+            snprintf(below, sizeof(below), "%s%s%s", root ? "" : rel, root ? "" : "/", e->d_name);
+            rc = add_mask(c, bind, below);
+        }
+    }
+    closedir(dir);
+    return rc;
+}
+
+static bool is_lifted(const struct collect *c, const struct bind *bind, const char *rel)
+{
+    for (size_t i = 0; i < c->spec->writable.count; i++) {
+        char real[PATH_MAX];
+        const char *path = c->spec->writable.items[i];
+        size_t len = strlen(bind->real);
+        if (realpath(path, real) != NULL) {
+            path = real;
+        }
+        if (strncmp(path, bind->real, len) == 0 && path[len] == '/' &&
+            strcmp(path + len + 1, rel) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* hooks and config run programs when git does: outside, as the user. A repository that lacks one of
+ * them is read-only as a whole, else the sandbox could make it. */
+static int protect_git_dir(struct collect *c, struct bind *bind, const char *git)
+{
+    static const char *const names[] = {"hooks", "config"};
+    for (size_t i = 0; i < 2; i++) {
+        char rel[PATH_MAX];
+        struct stat st;
+        snprintf(rel, sizeof(rel), "%s/%s", git, names[i]);
+        if (is_lifted(c, bind, rel) || is_lifted(c, bind, git)) {
+            continue;
+        }
+        bool there = fstatat(bind->fd, rel, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode);
+        int rc = add(c, bind, there ? rel : git, PROTECT_READONLY);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int protect_git(struct collect *c, struct bind *bind)
+{
+    struct stat st;
+    if (fstatat(bind->fd, ".git", &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return 0;
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        /* A worktree's pointer to its repository, which lies elsewhere. */
+        return is_lifted(c, bind, ".git") || S_ISLNK(st.st_mode)
+                   ? 0
+                   : add(c, bind, ".git", PROTECT_READONLY);
+    }
+    int rc = protect_git_dir(c, bind, ".git");
+    if (rc == 0) {
+        rc = scan_folder(c, bind, ".git");
+    }
+    int fd = openat(bind->fd, ".git/modules", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *e; rc == 0 && dir != NULL && (e = readdir(dir)) != NULL;) {
+        char git[PATH_MAX];
+        snprintf(git, sizeof(git), ".git/modules/%s/HEAD", e->d_name);
+        if (e->d_name[0] != '.' && fstatat(bind->fd, git, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            git[strlen(git) - strlen("/HEAD")] = '\0';
+            rc = protect_git_dir(c, bind, git);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return rc;
+}
+
+/* --mask: one component at a time, so that only folders which the pattern names are listed. */
+static int expand(struct collect *c, struct bind *bind, const char *rel, const char *pattern,
+                  int depth)
+{
+    size_t len = strcspn(pattern, "/");
+    const char *rest = pattern + len + (pattern[len] == '/');
+    char component[NAME_MAX + 1];
+    if (len == 0 || len > NAME_MAX || depth > GLOB_DEPTH_MAX) {
+        return error_set(c->err, 0, "--mask: %s: expected a path relative to the bind", pattern);
+    }
+    snprintf(component, sizeof(component), "%.*s", (int)len, pattern);
+    int fd = openat(bind->fd, rel[0] != '\0' ? rel : ".",
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        close_fd(&fd);
+        return 0;
+    }
+    int rc = 0;
+    for (struct dirent *e; rc == 0 && (e = readdir(dir)) != NULL;) {
+        char below[PATH_MAX];
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            fnmatch(component, e->d_name, FNM_PERIOD * (component[0] != '.')) != 0 ||
+            snprintf(below, sizeof(below), "%s%s%s", rel, rel[0] != '\0' ? "/" : "", e->d_name) >=
+                (int)sizeof(below)) {
+            continue;
+        }
+        rc = *rest != '\0' ? expand(c, bind, below, rest, depth + 1) : add_mask(c, bind, below);
+    }
+    closedir(dir);
+    return rc;
+}
+
+static int collect_bind(struct collect *c, struct bind *bind)
+{
+    if (!S_ISDIR(bind->st.st_mode)) {
+        return 0;
+    }
+    int rc = scan_folder(c, bind, ".");
+    if (rc == 0) {
+        rc = protect_git(c, bind);
+    }
+    for (size_t i = 0; rc == 0 && i < c->spec->masks.count; i++) {
+        rc = expand(c, bind, "", c->spec->masks.items[i], 0);
+    }
+    return rc;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct protect_item *x = a;
+    const struct protect_item *y = b;
+    if (x->bind != y->bind) {
+        return x->bind < y->bind ? -1 : 1;
+    }
+    return strcmp(x->rel, y->rel);
+}
+
+int protect_collect(const struct spec *spec, struct binds *binds, struct protect *out,
+                    struct error *err)
+{
+    struct collect c = {.spec = spec, .binds = binds, .out = out, .err = err};
+    int rc = 0;
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; rc == 0 && i < binds->count; i++) {
+        rc = collect_bind(&c, &binds->items[i]);
+    }
+    for (size_t i = 0; rc == 0 && i < spec->masked.count; i++) {
+        rc = add_path(&c, spec->masked.items[i], PROTECT_MASK);
+    }
+    for (size_t i = 0; rc == 0 && i < spec->readonly.count; i++) {
+        rc = add_path(&c, spec->readonly.items[i], PROTECT_READONLY);
+    }
+    if (rc == 0 && out->count > 1) {
+        qsort(out->items, out->count, sizeof(*out->items), by_place);
+    }
+    return rc;
+}

@@ -1,0 +1,196 @@
+#include "store/sqlite.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define SCHEMA_VERSION 1
+#define BUSY_MS        5000
+
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE IF NOT EXISTS kv (ns BLOB NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,"
+    " metadata BLOB, expires INTEGER NOT NULL, UNIQUE (ns, key));"
+    "CREATE INDEX IF NOT EXISTS kv_expires ON kv (expires) WHERE expires > 0;"
+    "CREATE TABLE IF NOT EXISTS state (instance TEXT PRIMARY KEY, state BLOB NOT NULL)"
+    " WITHOUT ROWID;"
+    "PRAGMA user_version = 1;"
+    "COMMIT;";
+
+/* ?1 and so on are the places of db_bind; every time is in seconds since 1970. */
+static const char *const texts[DB_STATEMENTS] = {
+    [DB_KV_PUT] = "INSERT INTO kv (ns, key, value, metadata, expires) VALUES (?1, ?2, ?3, ?4, ?5)"
+                  " ON CONFLICT (ns, key) DO UPDATE SET value = excluded.value,"
+                  " metadata = excluded.metadata, expires = excluded.expires",
+    [DB_KV_GET] = "SELECT value, metadata, expires FROM kv"
+                  " WHERE ns = ?1 AND key = ?2 AND (expires = 0 OR expires > unixepoch())",
+    [DB_KV_DELETE] = "DELETE FROM kv WHERE ns = ?1 AND key = ?2",
+    [DB_KV_LIST] = "SELECT key, metadata, expires FROM kv WHERE ns = ?1 AND key >= ?2 AND key > ?3"
+                   " AND (expires = 0 OR expires > unixepoch()) ORDER BY key LIMIT ?4",
+    [DB_KV_PURGE] = "DELETE FROM kv WHERE expires > 0 AND expires <= unixepoch()",
+    [DB_STATE_PUT] = "INSERT INTO state (instance, state) VALUES (?1, ?2)"
+                     " ON CONFLICT (instance) DO UPDATE SET state = excluded.state",
+    [DB_STATE_GET] = "SELECT state FROM state WHERE instance = ?1",
+    [DB_STATE_DELETE] = "DELETE FROM state WHERE instance = ?1",
+    [DB_STATE_LIST] = "SELECT instance, state FROM state ORDER BY instance",
+};
+
+int db_init(struct db *db, const char *dir, struct error *err)
+{
+    *db = (struct db){.dir = strdup(dir)};
+    if (asprintf(&db->path, "%s/store.db", dir) < 0) {
+        db->path = NULL;
+    }
+    return db->dir != NULL && db->path != NULL ? 0 : error_set(err, ENOMEM, "store %s", dir);
+}
+
+void db_close(struct db *db)
+{
+    for (size_t i = 0; i < DB_STATEMENTS; i++) {
+        sqlite3_finalize(db->statements[i]);
+        db->statements[i] = NULL;
+    }
+    sqlite3_close(db->handle);
+    db->handle = NULL;
+    free(db->dir);
+    free(db->path);
+    db->dir = db->path = NULL;
+}
+
+int db_error(const struct db *db, int code, struct error *err)
+{
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return error_set(err, 0, "store %s: the disk is full: free some space", db->path);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return error_set(err, 0, "store %s: damaged or not a database: move it aside", db->path);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return error_set(err, 0, "store %s: another process keeps it locked", db->path);
+    case SQLITE_READONLY:
+        return error_set(err, 0, "store %s: cannot be written: check its owner and mode", db->path);
+    case SQLITE_CANTOPEN:
+        return error_set(err, 0, "store %s: cannot be opened: check its owner and mode", db->path);
+    case SQLITE_NOMEM:
+        return error_set(err, ENOMEM, "store %s", db->path);
+    default:
+        return error_set(err, 0, "store %s: %s", db->path, sqlite3_errstr(code));
+    }
+}
+
+/* Made by us, so that nobody else can read it for a moment. */
+static int make_file(const struct db *db, struct error *err)
+{
+    cleanup_close int fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? error_set(err, errno, "store %s", db->path) : 0;
+}
+
+static int make_dir(const struct db *db, struct error *err)
+{
+    cleanup_free char *path = strdup(db->dir);
+    for (char *p = path; p != NULL && *p != '\0';) {
+        p += 1 + strcspn(p + 1, "/");
+        char old = *p;
+        *p = '\0';
+        struct stat st;
+        if (mkdir(path, 0700) < 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))) {
+            return error_set(err, errno, "store folder %s", path);
+        }
+        *p = old;
+    }
+    return path != NULL ? 0 : error_set(err, ENOMEM, "store folder %s", db->dir);
+}
+
+static int query_number(sqlite3 *handle, const char *sql, int *out)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(handle, sql, -1, &st, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        *out = sqlite3_column_int(st, 0);
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(st);
+    return rc;
+}
+
+static int prepare_schema(struct db *db, struct error *err)
+{
+    int version = 0;
+    sqlite3_busy_timeout(db->handle, BUSY_MS);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    int rc = query_number(db->handle, "PRAGMA user_version", &version);
+    if (rc == SQLITE_OK && version > SCHEMA_VERSION) {
+        return error_set(err, 0, "store %s: made by a newer sallyport: update this one", db->path);
+    }
+    if (rc == SQLITE_OK && version < SCHEMA_VERSION) {
+        rc = sqlite3_exec(db->handle, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        rc = rc == SQLITE_OK ? sqlite3_exec(db->handle, schema, NULL, NULL, NULL) : rc;
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_exec(db->handle, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    }
+    return rc == SQLITE_OK ? 0 : db_error(db, rc, err);
+}
+
+int db_open(struct db *db, bool write, struct error *err)
+{
+    if (db->handle != NULL) {
+        return 1;
+    }
+    if (access(db->path, F_OK) < 0) {
+        if (!write) {
+            return errno == ENOENT || errno == ENOTDIR
+                       ? 0
+                       : error_set(err, errno, "store %s", db->path);
+        }
+        int rc = make_dir(db, err);
+        rc = rc < 0 ? rc : make_file(db, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    int rc =
+        sqlite3_open_v2(db->path, &db->handle, SQLITE_OPEN_READWRITE, NULL);
+    rc = rc != SQLITE_OK ? db_error(db, rc, err) : prepare_schema(db, err);
+    if (rc < 0) {
+        sqlite3_close(db->handle);
+        db->handle = NULL;
+        return rc;
+    }
+    return 1;
+}
+
+sqlite3_stmt *db_statement(struct db *db, enum db_statement which, struct error *err)
+{
+    sqlite3_stmt **st = &db->statements[which];
+    if (*st == NULL) {
+        int rc =
+            sqlite3_prepare_v3(db->handle, texts[which], -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
+        if (rc != SQLITE_OK) {
+            db_error(db, rc, err);
+            return NULL;
+        }
+    }
+    sqlite3_reset(*st);
+    sqlite3_clear_bindings(*st);
+    return *st;
+}
+
+int db_step(struct db *db, sqlite3_stmt *st, struct error *err)
+{
+    int rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        return 1;
+    }
+    sqlite3_reset(st);
+    return rc == SQLITE_DONE ? 0 : db_error(db, rc, err);
+}
+
+void db_bind(sqlite3_stmt *st, int place, struct span bytes)
+{
+    sqlite3_bind_blob64(st, place, bytes.len > 0 ? bytes.ptr : "", bytes.len, SQLITE_STATIC);
+}

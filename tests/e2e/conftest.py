@@ -1,0 +1,250 @@
+"""What every end-to-end test stands on: the built programs where every user can run them, an
+ordinary user beside root, TLS origins on loopback, and a way to run the product as its users do.
+
+Each test that takes `user` runs twice when pytest is root: as root, and as an ordinary user.
+"""
+import os
+import pathlib
+import pwd
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from origin import Authority, Origin  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("SALLYPORT_BUILD", ROOT / "build"))
+ACCOUNT = "sallyport-e2e"
+PROGRAMS = ("sallyport", "sallyport-supervisor", "sallyport-sidecar", "sallyport-runtime",
+            "sallyport-launcher", "sallyport-agent")
+
+
+def pytest_generate_tests(metafunc):
+    if "user" in metafunc.fixturenames:
+        names = ["root", "ordinary"] if os.getuid() == 0 else ["ordinary"]
+        metafunc.parametrize("user", names, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def stage():
+    """A folder that every user may enter, with the programs in it."""
+    with tempfile.TemporaryDirectory(prefix="sallyport-e2e-") as tmp:
+        path = pathlib.Path(tmp)
+        path.chmod(0o755)
+        (path / "bin").mkdir()
+        for name in PROGRAMS:
+            shutil.copy2(BUILD / name, path / "bin" / name)
+            (path / "bin" / name).chmod(0o755)
+        yield path
+
+
+@pytest.fixture(scope="session")
+def account():
+    """An account like a person's: a home, a name, no rights."""
+    if os.getuid() != 0:
+        yield pwd.getpwuid(os.getuid())
+        return
+    env = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    subprocess.run(["userdel", "-rf", ACCOUNT], env=env, capture_output=True, check=False)
+    subprocess.run(["useradd", "-m", "-s", "/bin/bash", ACCOUNT], env=env, check=True)
+    yield pwd.getpwnam(ACCOUNT)
+    subprocess.run(["userdel", "-rf", ACCOUNT], env=env, capture_output=True, check=True)
+
+
+class User:
+    """root or an ordinary user, with a folder to work in."""
+
+    def __init__(self, name, entry, stage_dir):
+        self.name = name
+        self.uid = entry.pw_uid
+        self.gid = entry.pw_gid
+        self.home = pathlib.Path(entry.pw_dir)
+        self.bin = stage_dir / "bin"
+        self.work = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=stage_dir))
+        self.work.chmod(0o755)
+        # Our own state stands apart: a bind that holds it would be refused.
+        self.private = pathlib.Path(tempfile.mkdtemp(prefix=f".{name}-xdg-", dir=stage_dir))
+        self.own(self.work, self.private)
+        self.children = []
+
+    def own(self, *paths):
+        for path in paths:
+            os.chown(path, self.uid, self.gid)
+
+    def write(self, name, text, mode=0o644):
+        path = self.work / name
+        for parent in reversed(path.relative_to(self.work).parents):
+            folder = self.work / parent
+            if not folder.exists():
+                folder.mkdir()
+                self.own(folder)
+        path.write_text(text) if isinstance(text, str) else path.write_bytes(text)
+        path.chmod(mode)
+        self.own(path)
+        return path
+
+    def environment(self, extra=None):
+        env = {"PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+               "HOME": str(self.home), "USER": self.name, "LANG": "C.UTF-8", "TERM": "xterm",
+               "XDG_RUNTIME_DIR": str(self.private / "runtime"),
+               "XDG_STATE_HOME": str(self.private / "state"),
+               "XDG_CACHE_HOME": str(self.work.parent / f".cache-{self.uid}")}
+        for folder in (env["XDG_RUNTIME_DIR"], env["XDG_STATE_HOME"], env["XDG_CACHE_HOME"]):
+            if not os.path.isdir(folder):
+                os.mkdir(folder, 0o700)
+                self.own(folder)
+        env.update(extra or {})
+        return env
+
+    def popen(self, argv, env=None, **kw):
+        kw.setdefault("cwd", self.work)
+        kw.setdefault("stdin", subprocess.DEVNULL)
+        kw.setdefault("stdout", subprocess.PIPE)
+        kw.setdefault("stderr", subprocess.PIPE)
+        if os.getuid() != self.uid:
+            kw.update(user=self.uid, group=self.gid, extra_groups=[])
+        child = subprocess.Popen([str(a) for a in argv], env=self.environment(env), **kw)
+        self.children.append(child)
+        return child
+
+    def call(self, argv, timeout=60, env=None, stdin=None, text=True, **kw):
+        """Runs to its end. The result has .code, .out, .err and .seconds."""
+        start = time.monotonic()
+        child = self.popen(argv, env=env, text=text,
+                           stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, **kw)
+        try:
+            out, err = child.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, err = child.communicate()
+            pytest.fail(f"{argv} ran over {timeout} s\nstdout: {out}\nstderr: {err}")
+        return Result(argv, child.returncode, out, err, time.monotonic() - start)
+
+    def sallyport(self, *argv, **kw):
+        return self.call(["sallyport", *argv], **kw)
+
+    def end(self):
+        for child in self.children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGKILL)
+            child.wait()
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+class Result:
+    def __init__(self, argv, code, out, err, seconds):
+        self.argv, self.code, self.out, self.err, self.seconds = argv, code, out, err, seconds
+
+    def __repr__(self):
+        return f"{self.argv}\nstatus {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+
+@pytest.fixture
+def user(request, stage, account):
+    entry = pwd.getpwnam("root") if request.param == "root" else account
+    someone = User(request.param, entry, stage)
+    yield someone
+    someone.end()
+    shutil.rmtree(someone.work)
+    shutil.rmtree(someone.private)
+
+
+@pytest.fixture(scope="session")
+def authority(stage):
+    return Authority(stage)
+
+
+@pytest.fixture
+def origin(authority):
+    with Origin(authority) as it:
+        yield it
+
+
+class Live:
+    """A `sallyport run` whose command is a shell that we feed line by line."""
+
+    def __init__(self, user, *options, env=None):
+        self.user = user
+        self.child = user.popen(["sallyport", "run", *options, "--", "/bin/bash", "--norc"],
+                                env=env, stdin=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                bufsize=1)
+        self.count = 0
+
+    def sh(self, script, timeout=30):
+        """Runs the script inside; its output (both streams) and exit status."""
+        self.count += 1
+        mark = f"=={self.count}=="
+        self.child.stdin.write(f"{script}\necho; echo {mark}$?\n")
+        self.child.stdin.flush()
+        lines = []
+        deadline = time.monotonic() + timeout
+        while True:
+            if time.monotonic() > deadline:
+                pytest.fail(f"{script!r} ran over {timeout} s: {lines}")
+            line = read_line(self.child.stdout, deadline)
+            if line is None:
+                pytest.fail(f"the sandbox ended in {script!r}: {lines}")
+            if line.startswith(mark):
+                return "".join(lines).rstrip("\n"), int(line[len(mark):])
+            lines.append(line)
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.stdin.close()
+            self.child.stdin = None
+            try:
+                self.child.wait(10)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+                pytest.fail("the run did not end when its command did")
+        return self.child.returncode
+
+
+def read_line(stream, deadline):
+    """One line as text, or None at the end. Reads the descriptor itself: no buffer hides a line."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([stream], [], [], max(0, deadline - time.monotonic()))
+        if not ready:
+            pytest.fail(f"the sandbox said nothing in time; so far: {bytes(line)!r}")
+        byte = os.read(stream.fileno(), 1)
+        if not byte:
+            return None
+        line += byte
+    return line.decode(errors="replace")
+
+
+@pytest.fixture
+def live(user):
+    runs = []
+
+    def start(*options, env=None):
+        run = Live(user, *options, env=env)
+        runs.append(run)
+        return run
+
+    yield start
+    for run in runs:
+        run.close()
+
+
+def wait_for(condition, seconds=10, what="the condition"):
+    """Waits for a condition with a deadline; the value that it gave."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not come true within {seconds} s")
+        time.sleep(0.01)

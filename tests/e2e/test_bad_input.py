@@ -1,0 +1,93 @@
+"""Nonsense from the operator: one line with the reason, the right status, nothing started."""
+import subprocess
+
+import pytest
+
+import app
+
+
+def one_line(result, *words, code=None):
+    lines = result.err.strip().splitlines()
+    assert len(lines) == 1, result
+    assert lines[0].startswith("sallyport: "), result
+    for word in words:
+        assert word in lines[0], (word, result)
+    assert result.code == code if code is not None else result.code in (2, 125), result
+
+
+def nothing_runs(user):
+    out = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
+    return not any(l.startswith("sallyport-") for l in out.splitlines())
+
+
+def test_syntax_error_has_file_line_column(user):
+    folder = app.write(user, module="export class Box {\n  allowedHosts = [;\n}\n")
+    one_line(user.sallyport("run", "-c", folder, "--", "true"), "index.ts:2:19", code=125)
+    assert nothing_runs(user)
+
+
+def test_error_at_load_names_the_typescript_line(user):
+    folder = app.write(user, module=app.MODULE + "\n\nconst x: any = null;\nx.boom();\n")
+    line = (app.MODULE + "\n\nconst x: any = null;\n").count("\n") + 1
+    one_line(user.sallyport("run", "-c", folder, "--", "true"), f"index.ts:{line}:", code=125)
+    assert nothing_runs(user)
+
+
+def test_missing_class(user):
+    folder = app.write(user)
+    one_line(user.sallyport("run", "-c", folder, "--class", "Nope", "--", "true"), "Nope", "Box")
+
+
+def test_broken_wrangler_has_file_line_column(user):
+    folder = app.write(user)
+    user.write("app/wrangler.jsonc", '{\n  "main": "src/index.ts",\n  "name": tru,\n}\n')
+    one_line(user.sallyport("run", "-c", folder, "--", "true"), "wrangler.jsonc:3:", code=125)
+
+
+@pytest.mark.parametrize("options,words", [
+    (["--allow", "a b"], ["a b"]),
+    (["--id", "../x"], ["id"]),
+    (["--id", "x" * 65], ["id"]),
+    (["--inject", "nonsense"], ["HOST: HEADER: VALUE"]),
+    (["--resolve", "nonsense"], ["HOST:PORT:ADDR"]),
+    (["--bind", "/"], ["/"]),
+    (["--bind", "/no/such/folder"], ["/no/such/folder"]),
+    (["--secret", "NOT_SET_ANYWHERE"], ["NOT_SET_ANYWHERE"]),
+    (["--frobnicate"], ["--frobnicate"]),
+    (["-c", "/no/such/config"], ["/no/such/config"]),
+    (["--upstream-ca", "/etc/hostname"], ["/etc/hostname"]),
+    (["--log", "/no/such/dir/log"], ["/no/such/dir/log"]),
+])
+def test_options(user, options, words):
+    one_line(user.sallyport("run", *options, "--", "true"), *words)
+    assert nothing_runs(user)
+
+
+def test_secret_with_a_newline(user):
+    r = user.sallyport("run", "--secret", "S=env:V", "--", "true", env={"V": "top\nsecret"})
+    one_line(r, "S")
+    assert "top" not in r.err
+
+
+def test_bind_that_holds_our_state(user):
+    for folder in (user.private, user.private / "state"):
+        one_line(user.sallyport("run", "--bind", str(folder), "--", "true"), "state")
+
+
+def test_no_command(user):
+    one_line(user.sallyport("run"), code=2)
+    one_line(user.sallyport("frob"), "frob", code=2)
+
+
+def test_unknown_instance(user):
+    one_line(user.sallyport("handler", "set", "nobody", "x"), "nobody", code=125)
+
+
+def test_version_and_help(user):
+    assert user.sallyport("version").out.startswith("sallyport ")
+    assert "run" in user.sallyport("--help").out
+
+
+def test_doctor(user):
+    r = user.sallyport("doctor")
+    assert "bubblewrap" in r.out, r
