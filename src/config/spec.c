@@ -49,6 +49,7 @@ static const struct shape_field spec_fields[] = {
     {.name = "mode", SHAPE_NAME, offsetof(struct spec, mode), true, .names = mode_names},
     STRING(id, true),
     STRING(class_name, false),
+    {.name = "keep_state", SHAPE_BOOL, offsetof(struct spec, keep_state), false},
     OBJECT(app),
     OBJECT(options),
     DESCRIPTOR(bundle_fd),

@@ -43,6 +43,7 @@ struct spec {
     enum spec_mode mode;
     char *id;         /* of the instance; for SPEC_CHECK any */
     char *class_name; /* NULL: the module's only class */
+    bool keep_state;  /* the id was chosen: what is set at run time outlives this run */
 
     /* For the runtime, passed on as bytes (docs/control.md): `app`, `options`. */
     char *app;

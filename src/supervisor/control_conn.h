@@ -1,0 +1,66 @@
+/*
+ * control_conn: one connection of the control API, and the call that is answered on it.
+ *
+ *     HEAD -> BODY -> WAIT -> HEAD …      a call is dispatched between BODY and WAIT
+ *                     WAIT -> STREAM      call_stream: the answer goes on until either end closes
+ *
+ * A call outlives its connection: an answer to one that has gone is dropped. Each call is answered
+ * exactly once, from inside the dispatch or later.
+ */
+#ifndef SALLYPORT_SUPERVISOR_CONTROL_CONN_H
+#define SALLYPORT_SUPERVISOR_CONTROL_CONN_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "loop/loop.h"
+
+#define CONTROL_SEGMENTS_MAX 8u
+#define CONTROL_QUERY_MAX    8u
+#define CONTROL_TARGET_MAX   4096u                 /* bytes of path and query */
+#define CONTROL_BODY_MAX     (26u * 1024u * 1024u) /* a KV value of 25 MiB */
+#define CONTROL_STREAM_MAX   (1024u * 1024u)       /* bytes that wait for a slow reader of events */
+
+struct conn;
+
+struct call {
+    struct conn *conn; /* NULL: the asker has gone */
+    struct supervisor *s;
+    char method[16];
+    char target[CONTROL_TARGET_MAX + 1]; /* decoded in place: the spans below point into it */
+    struct span segments[CONTROL_SEGMENTS_MAX];
+    size_t segment_count;
+    struct call_query {
+        struct span name;
+        struct span value;
+    } query[CONTROL_QUERY_MAX];
+    size_t query_count;
+    struct buf body;
+
+    /* What the handler keeps between its steps. */
+    size_t step;
+    struct buf gathered;
+};
+
+typedef void (*call_dispatch_fn)(struct call *c);
+
+/* fd is given. The connection links itself into all, and removes itself when it ends. */
+struct conn *conn_create(struct loop *loop, int fd, struct supervisor *s, struct list *all,
+                         call_dispatch_fn dispatch, struct error *err);
+/* Writes what can be written at once; streams are told that they are closed. */
+void conn_destroy_all(struct list *all);
+
+/* Answers; the call is gone afterwards. */
+void call_reply(struct call *c, unsigned status, const char *type, struct span body);
+void call_reply_json(struct call *c, struct span json);
+void call_reply_error(struct call *c, unsigned status, const char *code, const char *message,
+                      const char *hint);
+
+/* Begins an answer without end. closed is called when the asker goes away, and then the stream is
+ * gone; call_stream_end ends it from this side. NULL: the asker has gone already. */
+struct conn *call_stream(struct call *c, const char *type, void (*closed)(void *arg), void *arg);
+/* false: the reader does not keep up, nothing was taken. */
+bool conn_stream_write(struct conn *c, struct span bytes);
+void conn_stream_end(struct conn *c);
+
+#endif

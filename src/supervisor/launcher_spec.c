@@ -1,0 +1,67 @@
+#include "supervisor/launcher_spec.h"
+
+#include <jansson.h>
+
+static json_t *strings(const struct spec_strings *list)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < list->count; i++) {
+        json_array_append_new(array, json_string(list->items[i]));
+    }
+    return array;
+}
+
+static json_t *binds(const struct spec *spec)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < spec->bind_count; i++) {
+        const struct spec_bind *b = &spec->binds[i];
+        json_array_append_new(array, json_pack("{s:s,s:s,s:b}", "src", b->source, "dst", b->target,
+                                               "ro", b->read_only));
+    }
+    return array;
+}
+
+/* A folder that is a bind's root itself cannot be read-only as a whole: the working directory would
+ * be. Its policy files still are, one by one. */
+static bool is_bind_root(const struct spec *spec, const char *path)
+{
+    for (size_t i = 0; i < spec->bind_count; i++) {
+        if (strcmp(spec->binds[i].source, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+char *launcher_spec_json(const struct spec *spec, const struct launcher_facts *facts)
+{
+    json_t *readonly = strings(&spec->inputs);
+    if (spec->config_dir != NULL && !is_bind_root(spec, spec->config_dir)) {
+        json_array_append_new(readonly, json_string(spec->config_dir));
+    }
+    json_t *masked = json_array();
+    if (spec->dev_vars != NULL) {
+        json_array_append_new(masked, json_string(spec->dev_vars));
+    }
+    json_t *o = json_object();
+    json_object_set_new(o, "id", json_string(spec->id));
+    json_object_set_new(o, "argv", strings(&spec->argv));
+    json_object_set_new(o, "env", strings(&spec->env));
+    json_object_set_new(o, "cwd", json_string(spec->cwd));
+    json_object_set_new(o, "binds", binds(spec));
+    json_object_set_new(o, "masks", strings(&spec->masks));
+    json_object_set_new(o, "masked", masked);
+    json_object_set_new(o, "readonly", readonly);
+    json_object_set_new(o, "writable", strings(&spec->writable));
+    json_object_set_new(o, "state_dirs", strings(&spec->private_paths));
+    json_object_set_new(o, "home", spec->home != NULL ? json_string(spec->home) : json_null());
+    json_object_set_new(o, "tty", json_boolean(facts->tty));
+    if (facts->uid != 0) {
+        json_object_set_new(o, "uid", json_integer((json_int_t)facts->uid));
+        json_object_set_new(o, "gid", json_integer((json_int_t)facts->uid));
+    }
+    char *text = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    return text;
+}

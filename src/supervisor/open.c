@@ -1,0 +1,104 @@
+/*
+ * The supervisor's first page: what it may do, and what it gives up before anything else.
+ *
+ * It may: spawn its siblings, serve one unix socket, keep secrets and the KV store.
+ * It must never: parse a byte that came from a sandbox or an upstream; map the CA's key.
+ */
+#include "supervisor/supervisor.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "isolate/process.h"
+#include "isolate/rlimits.h"
+#include "supervisor/control.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void say(const struct error *err)
+{
+    dprintf(STDERR_FILENO, "sallyport: %s\n", err->text);
+}
+
+/* The values leave the spec: from here on only the table has them. */
+static int secrets_take(struct supervisor *s, struct error *err)
+{
+    for (size_t i = 0; i < s->spec->secret_count; i++) {
+        struct spec_secret *e = &s->spec->secrets[i];
+        int rc = secrets_put(&s->secrets, span_str(e->name), span_str(e->value), err);
+        explicit_bzero(e->value, strlen(e->value));
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void time_text(char out[40])
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(out, 40, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+static int harden(struct error *err)
+{
+    struct isolate_rlimits limits = ISOLATE_RLIMITS_KEEP;
+    limits.core_bytes = 0;
+    signal(SIGPIPE, SIG_IGN);
+    int rc = isolate_process_hide(err);
+    return rc < 0 ? rc : isolate_rlimits_apply(&limits, err);
+}
+
+struct runtime_app supervisor_app(const struct spec *spec)
+{
+    return (struct runtime_app){.name = "app",
+                                .json = span_str(spec->app),
+                                .bundle_fd = spec->bundle_fd,
+                                .map_fd = spec->map_fd};
+}
+
+int supervisor_open(struct supervisor *s, int spec_fd)
+{
+    static struct spec spec;
+    struct error err;
+    *s = (struct supervisor){.spec = &spec, .user_ns = -1, .net_ns = -1, .status = EXIT_OURS};
+    log_open("sallyport", NULL);
+    spec_json_wipe_on_free();
+    spec_init(&spec);
+    secrets_init(&s->secrets);
+    time_text(s->started);
+    if (harden(&err) < 0 || spec_read(spec_fd, &spec, &err) < 0 || secrets_take(s, &err) < 0 ||
+        events_open(spec.log, &s->events, &err) < 0 || (s->loop = loop_create(&err)) == NULL ||
+        (s->store = store_sqlite_create(spec.state_dir, &err)) == NULL) {
+        say(&err);
+        supervisor_close(s);
+        return EXIT_OURS;
+    }
+    s->app = supervisor_app(&spec);
+    isolate_process_title("sallyport-supervisor %s", spec.id);
+    return 0;
+}
+
+void supervisor_close(struct supervisor *s)
+{
+    control_close(s->control);
+    instance_destroy(s->instance);
+    runtimes_destroy(s->runtimes);
+    stdio_close(&s->stdio);
+    for (size_t i = 0; i < sizeof s->signals / sizeof *s->signals; i++) {
+        loop_signal_cancel(s->signals[i]);
+    }
+    close_fd(&s->user_ns);
+    close_fd(&s->net_ns);
+    events_close(s->events);
+    if (s->store != NULL) {
+        s->store->ops->close(s->store);
+    }
+    loop_destroy(s->loop);
+    secrets_free(&s->secrets);
+    spec_free(s->spec);
+}

@@ -1,0 +1,235 @@
+#include "supervisor/supervisor.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "isolate/userns.h"
+#include "supervisor/control.h"
+#include "supervisor/control_routes.h"
+#include "supervisor/kv.h"
+#include "supervisor/launcher_spec.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+/* Started by root, each instance becomes an unprivileged uid of its own; our pid is ours alone. */
+#define UID_FIRST 2000000000u
+#define UID_EMPTY (UID_FIRST - 1) /* owns the namespace that all sidecars enter */
+
+/* ---- the end ---- */
+
+static void stop(void *arg)
+{
+    struct supervisor *s = arg;
+    loop_stop(s->loop);
+}
+
+/* The terminal first: the line must not be written in raw mode. */
+static void fail(struct supervisor *s, int status, const char *why)
+{
+    stdio_close(&s->stdio);
+    dprintf(STDERR_FILENO, "sallyport: %s\n", why);
+    s->status = status;
+    loop_stop(s->loop);
+}
+
+static void on_instance_started(void *arg, struct instance *i)
+{
+    struct supervisor *s = arg;
+    (void)i;
+    runtimes_warm(s->runtimes);
+}
+
+static void on_instance_ended(void *arg, struct instance *i, bool started, int status,
+                              const char *why)
+{
+    struct supervisor *s = arg;
+    (void)i;
+    control_instance_ended(s);
+    if (!started) {
+        fail(s, status, why);
+        return;
+    }
+    s->status = status;
+    stdio_finish(&s->stdio, stop, s);
+}
+
+static const struct instance_events instance_events = {on_instance_started, on_instance_ended};
+
+/* ---- what the runtimes say ---- */
+
+static void on_active(void *arg, struct runtime_link *r, struct span app_facts)
+{
+    struct supervisor *s = arg;
+    (void)app_facts;
+    if (s->instance != NULL) {
+        instance_runtime(s->instance, r);
+    }
+}
+
+static void on_lost(void *arg, const char *why)
+{
+    struct supervisor *s = arg;
+    events_log(s->events, span_str(s->spec->id), SPAN_LIT("error"), span_str(why));
+    if (s->instance != NULL) {
+        instance_runtime(s->instance, NULL);
+    }
+}
+
+static void on_failed(void *arg, const char *why)
+{
+    struct supervisor *s = arg;
+    instance_destroy(s->instance);
+    s->instance = NULL;
+    fail(s, EXIT_OURS, why);
+}
+
+static void on_state(void *arg, struct runtime_link *r, struct span call, struct span id,
+                     struct span state)
+{
+    struct supervisor *s = arg;
+    struct error err = {0};
+    bool ours = s->instance != NULL && span_eq(id, span_str(instance_id(s->instance)));
+    if (!ours || !instance_state_set(s->instance, state)) {
+        error_set(&err, 0, ours ? "the instance's state: too large" : "no such instance");
+    } else if (s->spec->keep_state) {
+        s->store->ops->state_put(s->store, instance_id(s->instance), state, &err);
+    }
+    runtime_link_state_done(r, call, err.text[0] == 0, span_str(err.text));
+}
+
+static void on_kv(void *arg, struct runtime_link *r, const struct runtime_kv *kv)
+{
+    struct supervisor *s = arg;
+    kv_serve(s->store, r, kv);
+}
+
+static void on_event(void *arg, struct span id, struct span lines)
+{
+    struct supervisor *s = arg;
+    events_egress(s->events, id, lines);
+}
+
+static void on_log(void *arg, struct span id, struct span level, struct span text)
+{
+    struct supervisor *s = arg;
+    events_log(s->events, id, level, text);
+    if (span_eq(level, SPAN_LIT("error"))) {
+        log_error(SPAN_FMT, SPAN_ARG(text));
+    } else {
+        log_info(SPAN_FMT, SPAN_ARG(text));
+    }
+}
+
+static const struct runtimes_events runtimes_events = {
+    .active = on_active,
+    .lost = on_lost,
+    .failed = on_failed,
+    .state = on_state,
+    .kv = on_kv,
+    .event = on_event,
+    .log = on_log,
+};
+
+/* ---- signals ---- */
+
+static void on_signal(void *arg, int signum)
+{
+    struct supervisor *s = arg;
+    if (s->instance != NULL && instance_phase(s->instance) == INSTANCE_RUNNING) {
+        instance_signal(s->instance, signum);
+    } else {
+        s->status = 128 + signum;
+        loop_stop(s->loop);
+    }
+}
+
+static void on_stop_signal(void *arg, int signum)
+{
+    struct supervisor *s = arg;
+    (void)signum;
+    stdio_suspend(&s->stdio);
+    raise(SIGSTOP);
+    stdio_resume(&s->stdio);
+}
+
+static int signals_open(struct supervisor *s, struct error *err)
+{
+    static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+    size_t n = sizeof forwarded / sizeof *forwarded;
+    for (size_t i = 0; i < n; i++) {
+        int rc = loop_signal_start(s->loop, forwarded[i], on_signal, s, &s->signals[i], err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return loop_signal_start(s->loop, SIGTSTP, on_stop_signal, s, &s->signals[n], err);
+}
+
+/* ---- the start: launcher, sidecar and runtime work at the same time ---- */
+
+static int instance_begin(struct supervisor *s, struct error *err)
+{
+    struct launcher_facts facts = {
+        .tty = s->stdio.tty,
+        .uid = getuid() == 0 ? UID_FIRST + (uid_t)getpid() : 0,
+    };
+    cleanup_free char *json = launcher_spec_json(s->spec, &facts);
+    if (json == NULL) {
+        return error_set(err, ENOMEM, "start the sandbox");
+    }
+    struct instance_config config = {
+        .id = s->spec->id,
+        .class_name = s->spec->class_name != NULL ? s->spec->class_name : "",
+        .options = span_str(s->spec->options),
+        .launcher_spec = span_str(json),
+        .stdio = {s->stdio.fds[0], s->stdio.fds[1], s->stdio.fds[2]},
+        .user_ns = -1,
+        .net_ns = -1,
+    };
+    return instance_start(s->loop, &config, &instance_events, s, &s->instance, err);
+}
+
+/* What an earlier run of the same name set holds for this one from its first instruction. */
+static int state_load(struct supervisor *s, struct error *err)
+{
+    struct buf state;
+    buf_init(&state, STORE_STATE_MAX);
+    int rc = s->store->ops->state_get(s->store, s->spec->id, &state, err);
+    if (rc == 1) {
+        instance_state_set(s->instance, buf_span(&state));
+        buf_free(&state);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int begin(struct supervisor *s, struct error *err)
+{
+    uid_t uid = getuid() == 0 ? UID_EMPTY : getuid();
+    gid_t gid = getuid() == 0 ? UID_EMPTY : getgid();
+    int rc;
+    if ((rc = signals_open(s, err)) < 0 || (rc = control_open(s, &s->control, err)) < 0 ||
+        (rc = stdio_open(&s->stdio, s->loop, err)) < 0 || (rc = instance_begin(s, err)) < 0) {
+        return rc;
+    }
+    stdio_handed(&s->stdio);
+    if ((s->spec->keep_state && (rc = state_load(s, err)) < 0) ||
+        (rc = runtimes_start(s->loop, &s->app, &s->secrets, &runtimes_events, s, &s->runtimes,
+                             err)) < 0 ||
+        (rc = isolate_userns_make_empty(uid, gid, &s->user_ns, &s->net_ns, err)) < 0) {
+        return rc;
+    }
+    instance_namespaces(s->instance, s->user_ns, s->net_ns);
+    return 0;
+}
+
+int supervisor_run(struct supervisor *s)
+{
+    struct error err;
+    if (begin(s, &err) < 0) {
+        fail(s, EXIT_OURS, err.text);
+        return EXIT_OURS;
+    }
+    loop_run(s->loop);
+    return s->status;
+}

@@ -1,0 +1,250 @@
+#include "supervisor/runtime_link.h"
+
+#include "ipc/conversations.h"
+#include "supervisor/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct request {
+    struct list node;
+    uint64_t seq;
+    runtime_reply_fn fn;
+    void *arg;
+};
+
+struct runtime_link {
+    struct link link;
+    const struct runtime_events *events;
+    void *arg;
+    struct list requests; /* in the order they were sent; mostly answered in that order */
+    size_t request_count;
+    uint64_t next_seq;
+};
+
+static void request_answer(struct runtime_link *r, struct request *q, enum runtime_reply reply,
+                           struct span payload)
+{
+    list_remove(&q->node);
+    r->request_count--;
+    runtime_reply_fn fn = q->fn;
+    void *arg = q->arg;
+    free(q);
+    if (fn != NULL) {
+        fn(arg, reply, payload);
+    }
+}
+
+static void requests_lost(struct runtime_link *r)
+{
+    while (!list_empty(&r->requests)) {
+        request_answer(r, LIST_ENTRY(r->requests.next, struct request, node), RUNTIME_REPLY_LOST,
+                       SPAN_LIT("the runtime ended"));
+    }
+}
+
+/* Digits and nothing else; 0 is never a seq. */
+static uint64_t seq_parse(struct span s)
+{
+    uint64_t v = 0;
+    if (s.len == 0 || s.len > 18) {
+        return 0;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9') {
+            return 0;
+        }
+        v = v * 10 + (uint64_t)(s.ptr[i] - '0');
+    }
+    return v;
+}
+
+static void on_reply(struct runtime_link *r, const struct ipc_message *msg)
+{
+    uint64_t seq = seq_parse(msg->fields[0]);
+    LIST_FOREACH(node, &r->requests)
+    {
+        struct request *q = LIST_ENTRY(node, struct request, node);
+        if (q->seq == seq) {
+            bool ok = span_eq(msg->fields[1], SPAN_LIT("ok"));
+            request_answer(r, q, ok ? RUNTIME_REPLY_OK : RUNTIME_REPLY_ERROR, msg->fields[2]);
+            return;
+        }
+    }
+}
+
+static void on_message(void *arg, struct ipc_message *msg)
+{
+    struct runtime_link *r = arg;
+    const struct span *f = msg->fields;
+    switch ((enum ipc_runtime_message)msg->type) {
+    case RUNTIME_READY:
+        r->events->ready(r->arg, f[0]);
+        break;
+    case RUNTIME_FAILED:
+        link_failed(&r->link, f[0]);
+        break;
+    case RUNTIME_REPLY:
+        on_reply(r, msg);
+        break;
+    case RUNTIME_STATE:
+        r->events->state(r->arg, f[0], f[1], f[2]);
+        break;
+    case RUNTIME_KV:
+        r->events->kv(r->arg, &(struct runtime_kv){f[0], f[1], f[2], f[3], f[4], f[5]});
+        break;
+    case RUNTIME_EVENT:
+        r->events->event(r->arg, f[0], f[1]);
+        break;
+    case RUNTIME_LOG:
+        r->events->log(r->arg, f[0], f[1], f[2]);
+        break;
+    case RUNTIME_SECRET:
+    case RUNTIME_START:
+    case RUNTIME_INSTANCE_ADD:
+    case RUNTIME_INSTANCE_REMOVE:
+    case RUNTIME_GATE:
+    case RUNTIME_CALL:
+    case RUNTIME_CHECK:
+    case RUNTIME_STATE_DONE:
+    case RUNTIME_KV_DONE:
+        break;
+    }
+}
+
+static void on_ended(void *arg, const char *why)
+{
+    struct runtime_link *r = arg;
+    requests_lost(r);
+    r->events->ended(r->arg, why);
+}
+
+int runtime_link_start(struct loop *loop, const char *name, const struct runtime_events *events,
+                       void *arg, struct runtime_link **out, struct error *err)
+{
+    struct runtime_link *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return error_set(err, ENOMEM, "start the runtime");
+    }
+    r->events = events;
+    r->arg = arg;
+    list_init(&r->requests);
+    struct link_spec spec = {.program = "sallyport-runtime",
+                             .id = name,
+                             .hears = ipc_runtime_says,
+                             .message = on_message,
+                             .ended = on_ended,
+                             .arg = r};
+    int rc = link_open(loop, &spec, &r->link, err);
+    if (rc < 0) {
+        free(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+bool runtime_link_begin(struct runtime_link *r, const struct runtime_app *app)
+{
+    int fds[2] = {app->bundle_fd, app->map_fd};
+    return link_send(&r->link, RUNTIME_START, &app->json, 1, fds, 2);
+}
+
+/* fields[0] is filled with the number of the request. */
+static void ask(struct runtime_link *r, uint16_t type, struct span *fields, size_t field_count,
+                int fd, runtime_reply_fn fn, void *arg)
+{
+    struct request *q = r->request_count < RUNTIME_REQUESTS_MAX ? calloc(1, sizeof *q) : NULL;
+    char seq[24];
+    snprintf(seq, sizeof seq, "%llu", (unsigned long long)++r->next_seq);
+    fields[0] = span_str(seq);
+    if (q == NULL || !link_send(&r->link, type, fields, field_count, &fd, fd >= 0 ? 1 : 0)) {
+        free(q);
+        if (fn != NULL) {
+            fn(arg, RUNTIME_REPLY_LOST, SPAN_LIT("the runtime ended"));
+        }
+        return;
+    }
+    *q = (struct request){.seq = r->next_seq, .fn = fn, .arg = arg};
+    list_append(&r->requests, &q->node);
+    r->request_count++;
+}
+
+void runtime_link_secret(struct runtime_link *r, struct span name, struct span value, bool put,
+                         runtime_reply_fn fn, void *arg)
+{
+    struct span f[4] = {{0}, name, value, put ? SPAN_LIT("put") : SPAN_LIT("rm")};
+    ask(r, RUNTIME_SECRET, f, 4, -1, fn, arg);
+}
+
+void runtime_link_add(struct runtime_link *r, const struct runtime_instance *i, runtime_reply_fn fn,
+                      void *arg)
+{
+    struct span f[5] = {{0}, i->id, i->class_name, i->options, i->state};
+    ask(r, RUNTIME_INSTANCE_ADD, f, 5, i->gate, fn, arg);
+}
+
+void runtime_link_remove(struct runtime_link *r, struct span id, runtime_reply_fn fn, void *arg)
+{
+    struct span f[2] = {{0}, id};
+    ask(r, RUNTIME_INSTANCE_REMOVE, f, 2, -1, fn, arg);
+}
+
+void runtime_link_call(struct runtime_link *r, struct span id, struct span method,
+                       struct span arguments, runtime_reply_fn fn, void *arg)
+{
+    struct span f[4] = {{0}, id, method, arguments};
+    ask(r, RUNTIME_CALL, f, 4, -1, fn, arg);
+}
+
+void runtime_link_check(struct runtime_link *r, struct span id, struct span method, struct span url,
+                        runtime_reply_fn fn, void *arg)
+{
+    struct span f[4] = {{0}, id, method, url};
+    ask(r, RUNTIME_CHECK, f, 4, -1, fn, arg);
+}
+
+bool runtime_link_gate(struct runtime_link *r, struct span id, int gate)
+{
+    return link_send(&r->link, RUNTIME_GATE, &id, 1, &gate, 1);
+}
+
+void runtime_link_state_done(struct runtime_link *r, struct span call, bool ok,
+                             struct span sentence)
+{
+    struct span f[3] = {call, ok ? SPAN_LIT("ok") : SPAN_LIT("error"), sentence};
+    link_send(&r->link, RUNTIME_STATE_DONE, f, 3, NULL, 0);
+}
+
+void runtime_link_kv_done(struct runtime_link *r, struct span call, struct span outcome,
+                          struct span payload, struct span metadata)
+{
+    struct span f[4] = {call, outcome, payload, metadata};
+    link_send(&r->link, RUNTIME_KV_DONE, f, 4, NULL, 0);
+}
+
+void runtime_link_forget(struct runtime_link *r, void *arg)
+{
+    LIST_FOREACH(node, &r->requests)
+    {
+        struct request *q = LIST_ENTRY(node, struct request, node);
+        if (q->arg == arg) {
+            q->fn = NULL;
+        }
+    }
+}
+
+pid_t runtime_link_pid(const struct runtime_link *r)
+{
+    return r != NULL ? link_pid(&r->link) : 0;
+}
+
+void runtime_link_destroy(struct runtime_link *r)
+{
+    if (r != NULL) {
+        link_close(&r->link);
+        requests_lost(r);
+        free(r);
+    }
+}

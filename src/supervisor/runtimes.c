@@ -1,0 +1,248 @@
+#include "supervisor/runtimes.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "supervisor/backoff.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FACTS_MAX (1024u * 1024u)
+
+struct slot {
+    struct runtimes *owner;
+    struct runtime_link *link; /* NULL: none, or waiting for its start */
+    struct loop_timer *start;  /* a start that waits */
+    struct backoff backoff;
+    bool ready;
+    struct buf facts;
+};
+
+struct runtimes {
+    struct loop *loop;
+    const struct runtime_app *app;
+    const struct secrets *secrets;
+    const struct runtimes_events *events;
+    void *arg;
+    struct slot slots[2];
+    struct slot *active;
+    struct slot *spare;
+    bool warm;
+    bool served; /* one was ready once */
+};
+
+static void slot_start_later(struct slot *s);
+
+static void on_ready(void *arg, struct span facts)
+{
+    struct slot *s = arg;
+    struct runtimes *rs = s->owner;
+    s->ready = true;
+    rs->served = true;
+    buf_clear(&s->facts);
+    buf_append_span(&s->facts, facts);
+    if (s == rs->active) {
+        rs->events->active(rs->arg, s->link, buf_span(&s->facts));
+    }
+}
+
+static void on_state(void *arg, struct span call, struct span id, struct span state)
+{
+    struct slot *s = arg;
+    s->owner->events->state(s->owner->arg, s->link, call, id, state);
+}
+
+static void on_kv(void *arg, const struct runtime_kv *kv)
+{
+    struct slot *s = arg;
+    s->owner->events->kv(s->owner->arg, s->link, kv);
+}
+
+static void on_event(void *arg, struct span id, struct span lines)
+{
+    struct slot *s = arg;
+    s->owner->events->event(s->owner->arg, id, lines);
+}
+
+static void on_log(void *arg, struct span id, struct span level, struct span text)
+{
+    struct slot *s = arg;
+    s->owner->events->log(s->owner->arg, id, level, text);
+}
+
+static void swap(struct runtimes *rs)
+{
+    struct slot *was = rs->active;
+    rs->active = rs->spare;
+    rs->spare = was;
+}
+
+static void on_ended(void *arg, const char *why)
+{
+    struct slot *s = arg;
+    struct runtimes *rs = s->owner;
+    bool was_ready = s->ready;
+    char reason[ERROR_TEXT_BYTES];
+    strncpy(reason, why, sizeof reason - 1);
+    reason[sizeof reason - 1] = 0;
+    runtime_link_destroy(s->link);
+    s->link = NULL;
+    s->ready = false;
+    if (!rs->served) {
+        rs->events->failed(rs->arg, reason);
+        return;
+    }
+    log_warn("the %s ended: %s", s == rs->active ? "runtime" : "spare runtime", reason);
+    if (s == rs->active) {
+        if (was_ready) {
+            rs->events->lost(rs->arg, reason);
+        }
+        if (rs->spare->link != NULL || rs->spare->start != NULL) {
+            swap(rs);
+            if (rs->active->ready) {
+                rs->events->active(rs->arg, rs->active->link, buf_span(&rs->active->facts));
+            }
+        }
+    }
+    if (s == rs->active || rs->warm) {
+        slot_start_later(s);
+    }
+}
+
+static const struct runtime_events slot_events = {
+    .ready = on_ready,
+    .state = on_state,
+    .kv = on_kv,
+    .event = on_event,
+    .log = on_log,
+    .ended = on_ended,
+};
+
+static void secret_first(void *arg, struct span name, struct span value)
+{
+    runtime_link_secret(arg, name, value, true, NULL, NULL);
+}
+
+static int slot_start(struct slot *s, struct error *err)
+{
+    struct runtimes *rs = s->owner;
+    int rc = runtime_link_start(rs->loop, rs->app->name, &slot_events, s, &s->link, err);
+    if (rc == 0) {
+        secrets_each(rs->secrets, secret_first, s->link);
+        runtime_link_begin(s->link, rs->app);
+    }
+    return rc;
+}
+
+static void slot_start_now(void *arg)
+{
+    struct slot *s = arg;
+    loop_timer_cancel(s->start);
+    s->start = NULL;
+    struct error err;
+    if (slot_start(s, &err) < 0) {
+        log_error("%s", err.text);
+        slot_start_later(s);
+    }
+}
+
+static void slot_start_later(struct slot *s)
+{
+    uint64_t delay = backoff_delay_ms(&s->backoff, clock_monotonic_ms());
+    s->start = loop_timer_start(s->owner->loop, delay, 0, slot_start_now, s);
+}
+
+int runtimes_start(struct loop *loop, const struct runtime_app *app, const struct secrets *secrets,
+                   const struct runtimes_events *events, void *arg, struct runtimes **out,
+                   struct error *err)
+{
+    struct runtimes *rs = calloc(1, sizeof *rs);
+    if (rs == NULL) {
+        return error_set(err, ENOMEM, "start the runtime");
+    }
+    *rs = (struct runtimes){
+        .loop = loop, .app = app, .secrets = secrets, .events = events, .arg = arg};
+    for (int i = 0; i < 2; i++) {
+        rs->slots[i].owner = rs;
+        buf_init(&rs->slots[i].facts, FACTS_MAX);
+    }
+    rs->active = &rs->slots[0];
+    rs->spare = &rs->slots[1];
+    rs->active->backoff.started_ms = clock_monotonic_ms();
+    int rc = slot_start(rs->active, err);
+    if (rc < 0) {
+        runtimes_destroy(rs);
+        return rc;
+    }
+    *out = rs;
+    return 0;
+}
+
+void runtimes_destroy(struct runtimes *rs)
+{
+    if (rs == NULL) {
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        runtime_link_destroy(rs->slots[i].link);
+        loop_timer_cancel(rs->slots[i].start);
+        buf_free(&rs->slots[i].facts);
+    }
+    free(rs);
+}
+
+void runtimes_warm(struct runtimes *rs)
+{
+    rs->warm = true;
+    if (rs->spare->link == NULL && rs->spare->start == NULL) {
+        slot_start_later(rs->spare);
+    }
+}
+
+struct runtime_link *runtimes_active(struct runtimes *rs)
+{
+    return rs->active->ready ? rs->active->link : NULL;
+}
+
+/* One rotation: lives until each runtime that was asked has answered or ended. */
+struct rotation {
+    runtimes_secret_fn done;
+    void *arg;
+    unsigned open;
+    bool ok;
+    char sentence[ERROR_TEXT_BYTES];
+};
+
+static void rotation_step(void *arg, enum runtime_reply reply, struct span payload)
+{
+    struct rotation *r = arg;
+    if (reply == RUNTIME_REPLY_ERROR) {
+        size_t len = payload.len < sizeof r->sentence - 1 ? payload.len : sizeof r->sentence - 1;
+        memcpy(r->sentence, payload.ptr, len);
+        r->sentence[len] = 0;
+        r->ok = false;
+    }
+    if (--r->open == 0) {
+        r->done(r->arg, r->ok, span_str(r->sentence));
+        free(r);
+    }
+}
+
+int runtimes_secret(struct runtimes *rs, struct span name, struct span value, bool put,
+                    runtimes_secret_fn done, void *arg, struct error *err)
+{
+    struct rotation *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return error_set(err, ENOMEM, "hand out a secret");
+    }
+    *r = (struct rotation){.done = done, .arg = arg, .open = 1, .ok = true};
+    for (int i = 0; i < 2; i++) {
+        if (rs->slots[i].link != NULL) {
+            r->open++;
+            runtime_link_secret(rs->slots[i].link, name, value, put, rotation_step, r);
+        }
+    }
+    rotation_step(r, RUNTIME_REPLY_OK, (struct span){0});
+    return 0;
+}

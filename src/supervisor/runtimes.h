@@ -1,0 +1,49 @@
+/*
+ * runtimes: the runtime that serves, and the warm spare that takes its place.
+ *
+ *     start -> (active told) -> the active one ends -> the spare is active (told) -> a new spare
+ *
+ * Every one of them, in whatever state, has the secrets of the moment.
+ */
+#ifndef SALLYPORT_SUPERVISOR_RUNTIMES_H
+#define SALLYPORT_SUPERVISOR_RUNTIMES_H
+
+#include "supervisor/runtime_link.h"
+#include "supervisor/secrets.h"
+
+struct runtimes;
+
+struct runtimes_events {
+    /* This one serves from now on: the instances are to be added to it. */
+    void (*active)(void *arg, struct runtime_link *r, struct span app_facts);
+    /* The one that served has ended. Another follows by `active`, at once when a spare is warm. */
+    void (*lost)(void *arg, const char *why);
+    /* The very first did not get ready: the app cannot be loaded. */
+    void (*failed)(void *arg, const char *why);
+    /* As runtime_events has them, with the one that asks. */
+    void (*state)(void *arg, struct runtime_link *r, struct span call, struct span id,
+                  struct span state);
+    void (*kv)(void *arg, struct runtime_link *r, const struct runtime_kv *kv);
+    void (*event)(void *arg, struct span id, struct span lines);
+    void (*log)(void *arg, struct span id, struct span level, struct span text);
+};
+
+/* app and secrets are kept by pointer. */
+int runtimes_start(struct loop *loop, const struct runtime_app *app, const struct secrets *secrets,
+                   const struct runtimes_events *events, void *arg, struct runtimes **out,
+                   struct error *err);
+void runtimes_destroy(struct runtimes *rs); /* NULL is allowed */
+
+/* From now on a spare is kept. */
+void runtimes_warm(struct runtimes *rs);
+/* The one that serves; NULL while it is being replaced. */
+struct runtime_link *runtimes_active(struct runtimes *rs);
+
+/* The secret was put into (or taken out of) the table: tells every runtime. done is called once
+ * each has taken it or ended, also from inside; ok is false with the sentence of one that refused.
+ */
+typedef void (*runtimes_secret_fn)(void *arg, bool ok, struct span sentence);
+int runtimes_secret(struct runtimes *rs, struct span name, struct span value, bool put,
+                    runtimes_secret_fn done, void *arg, struct error *err);
+
+#endif
