@@ -118,6 +118,9 @@ bool tls_conn_send(struct tls_conn *c)
         buf_trim(&c->out);
         if (c->state == CONN_FINISHING) {
             finish_sent(c);
+        } else if (c->ending && !c->fin_sent) {
+            c->fin_sent = true;
+            shutdown(c->fd, SHUT_WR);
         }
     } else if (c->state == CONN_FINISHING && c->finish_timer != NULL) {
         loop_timer_again(c->finish_timer, STALL_MS);
@@ -325,6 +328,20 @@ void tls_conn_reset(struct tls_conn *c)
     tls_conn_destroy(c);
 }
 
+void tls_conn_end(struct tls_conn *c)
+{
+    bool writes = c->state == CONN_CLEAR || c->state == CONN_OPEN;
+    if (!writes || c->ending) {
+        return;
+    }
+    if (c->state == CONN_OPEN) {
+        SSL_shutdown(c->ssl);
+    }
+    c->ending = true;
+    c->want_writable = false;
+    loop_task_queue(&c->flush_task);
+}
+
 static void finish_timeout(void *arg)
 {
     tls_conn_fail(arg, TLS_CLOSED, "finished");
@@ -335,9 +352,10 @@ void tls_conn_finish(struct tls_conn *c)
     if (c->state == CONN_FAILED || c->state == CONN_FINISHING) {
         return;
     }
-    if (c->state == CONN_OPEN) {
+    if (c->state == CONN_OPEN && !c->ending) {
         SSL_shutdown(c->ssl);
     }
+    c->fin_sent = false; /* tls_conn_end may have sent it: then it is only waited for the peer's */
     c->state = CONN_FINISHING;
     c->want_writable = false;
     c->ready_writable = false;

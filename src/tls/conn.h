@@ -41,6 +41,7 @@ struct tls_conn {
     bool blocked;        /* the last send was short */
     bool want_writable;  /* a write was refused or short */
     bool ready_writable; /* ... and there is room now */
+    bool ending;         /* tls_conn_end: FIN when all is out */
     bool fin_sent;
 };
 

@@ -189,14 +189,14 @@ ssize_t tls_conn_read(struct tls_conn *c, void *dst, size_t len)
 size_t tls_conn_room(const struct tls_conn *c)
 {
     size_t pending = buf_len(&c->out);
-    bool writes = c->state == CONN_CLEAR || c->state == CONN_OPEN;
+    bool writes = (c->state == CONN_CLEAR || c->state == CONN_OPEN) && !c->ending;
     return writes && pending < TLS_OUTPUT_MAX ? TLS_OUTPUT_MAX - pending : 0;
 }
 
 ssize_t tls_conn_write(struct tls_conn *c, const void *src, size_t len)
 {
     size_t room = tls_conn_room(c);
-    if (c->state == CONN_FAILED || c->state == CONN_FINISHING) {
+    if (c->state == CONN_FAILED || c->state == CONN_FINISHING || c->ending) {
         return -EPIPE;
     }
     if (len > room) {

@@ -62,6 +62,9 @@ void tls_conn_reset(struct tls_conn *c);
 /* Sends what is pending, close_notify, FIN; reads away what still comes until the peer closes or
  * TLS_FINISH_MS passed; then `closed` with TLS_CLOSED. */
 void tls_conn_finish(struct tls_conn *c);
+/* Nothing more is written: close_notify (in TLS) and FIN leave behind what is pending; reading goes
+ * on. Write says -EPIPE from now on. */
+void tls_conn_end(struct tls_conn *c);
 /* Other callbacks from now on. */
 void tls_conn_set_events(struct tls_conn *c, const struct tls_conn_events *events, void *arg);
 
