@@ -212,7 +212,9 @@ static void on_readable(void *arg)
     char *to = buf_reserve(&c->in, 65536);
     ssize_t n = tls_conn_read(c->tls, to, 65536);
     if (n == 0) {
-        conn_drop(c, false);
+        c->drain = true;
+        c->deaf = true;
+        conn_write(c);
         return;
     }
     if (n < 0) {
@@ -282,7 +284,7 @@ void origin_start(struct origin_server *s, struct loop *loop, struct tls_server 
     list_init(&s->conns);
     buf_init(&s->last, 8u << 20);
     s->fd = listen_loopback(SOCK_STREAM, &s->port);
-    assert_int_equal(listen(s->fd, 64), 0);
+    assert_int_equal(listen(s->fd, 512), 0);
     assert_int_equal(loop_watch_start(loop, s->fd, LOOP_READ, on_accept, s, &s->watch, &err), 0);
 }
 
