@@ -63,7 +63,7 @@ static bool check_siblings(bool json)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         cleanup_free char *path = NULL;
         if (start_find_program(names[i], &path, &err) < 0) {
-            struct finding f = {"programs", "missing", err.text, "install sallyport again"};
+            struct finding f = {"programs", "missing", err.text, ""};
             print_finding(&f, json);
             return false;
         }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #define CA_BYTES_MAX (1024u * 1024u)
 
@@ -125,26 +126,48 @@ static int fill_bundle(const struct config *c, struct spec *s, struct error *err
     return rc;
 }
 
-static int fill_paths(const struct run_options *o, struct spec *s, struct error *err)
+/* Opened by the supervisor; what it would stumble over is told now. */
+static int fill_log(const char *log, struct spec *s, struct error *err)
 {
-    cleanup_free char *cache = NULL;
-    cleanup_free char *control = NULL;
-    int rc = paths_state_dir(&s->state_dir, err);
-    rc = rc < 0 ? rc : paths_run_socket(s->id, &s->socket, err);
-    rc = rc < 0 ? rc : paths_control_socket(&control, err);
-    rc = rc < 0 ? rc : paths_cache_dir(&cache, err);
-    const char *const paths[] = {s->state_dir, s->socket, control, cache};
-    for (size_t i = 0; rc == 0 && i < 4; i++) {
-        rc = spec_strings_add(&s->private_paths, paths[i]) ? 0 : error_set(err, ENOMEM, "spec");
+    cleanup_free char *here = getcwd(NULL, 0);
+    s->log = strcmp(log, "-") == 0 ? strdup("-") : here != NULL ? paths_clean(here, log) : NULL;
+    if (s->log == NULL) {
+        return error_set(err, ENOMEM, "--log");
     }
-    if (rc == 0 && o->log != NULL) {
-        cleanup_free char *here = getcwd(NULL, 0);
-        s->log = strcmp(o->log, "-") == 0 ? strdup("-")
-                 : here != NULL           ? paths_clean(here, o->log)
-                                          : NULL;
-        rc = s->log != NULL ? 0 : error_set(err, ENOMEM, "--log");
+    cleanup_free char *dir = s->log[0] == '/' ? paths_clean(s->log, "..") : NULL;
+    struct stat st;
+    if (dir == NULL) {
+        return 0;
+    }
+    if (stat(s->log, &st) == 0) {
+        bool good = !S_ISDIR(st.st_mode) && access(s->log, W_OK) == 0;
+        return good ? 0 : error_set(err, S_ISDIR(st.st_mode) ? EISDIR : errno, "--log %s", log);
+    }
+    return access(dir, W_OK) == 0 ? 0 : error_set(err, errno, "--log %s", log);
+}
+
+static int fill_private(struct spec *s, struct error *err)
+{
+    char *paths[3] = {NULL, NULL, NULL};
+    int rc = paths_user_state_dir(&paths[0], err);
+    rc = rc < 0 ? rc : paths_control_socket(&paths[1], err);
+    rc = rc < 0 ? rc : paths_cache_dir(&paths[2], err);
+    const char *const all[] = {s->state_dir, s->socket, paths[0], paths[1], paths[2]};
+    for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++) {
+        rc = spec_strings_add(&s->private_paths, all[i]) ? 0 : error_set(err, ENOMEM, "spec");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        free(paths[i]);
     }
     return rc;
+}
+
+static int fill_paths(const struct run_options *o, struct spec *s, struct error *err)
+{
+    int rc = paths_state_dir(&s->state_dir, err);
+    rc = rc < 0 ? rc : paths_run_socket(s->id, &s->socket, err);
+    rc = rc < 0 ? rc : fill_private(s, err);
+    return rc < 0 || o->log == NULL ? rc : fill_log(o->log, s, err);
 }
 
 static int fill_id(const char *id, struct spec *s, struct error *err)

@@ -29,8 +29,8 @@ int start_find_program(const char *name, char **out, struct error *err)
     }
     free(*out);
     *out = NULL;
-    return error_set(err, 0, "%s: not found beside sallyport nor in %s: install it again", name,
-                     SALLYPORT_LIBEXEC);
+    return error_set(err, 0, "%s: not found beside sallyport nor in %s: install sallyport again",
+                     name, SALLYPORT_LIBEXEC);
 }
 
 /* Only what a supervisor and its children read: a secret of the caller's environment ends here. */

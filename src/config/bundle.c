@@ -84,8 +84,8 @@ static bool split_map(struct span *script, struct buf *map)
         at = p; /* the last one: the user's code may hold such a line in a string */
         rest = span_from(rest, (size_t)(p - rest.ptr) + 1);
     }
-    if (at == NULL) {
-        return false;
+    if (at == NULL) { /* a module of which nothing is left: types only */
+        return buf_append_str(map, "{\"version\":3,\"sources\":[],\"names\":[],\"mappings\":\"\"}");
     }
     size_t start = (size_t)(at - script->ptr);
     struct span text = span_from(*script, start + sizeof lead - 1);
@@ -156,7 +156,7 @@ static int make_fresh(const char *module, const char *root, struct fresh *f, str
     }
     struct span script = buf_span(&f->script);
     if (!split_map(&script, &f->map) || !rename_sources(&f->map, root)) {
-        return error_set(err, 0, "esbuild: no source map in its output");
+        return error_set(err, 0, "esbuild: the source map in its output cannot be read");
     }
     rc = read_inputs(buf_span(&f->meta), root, &f->sources, err);
     rc = rc < 0 ? rc : seal_both(script, buf_span(&f->map), out, err);

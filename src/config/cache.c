@@ -11,8 +11,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define SETTLED_NS  2000000000u
-#define SOURCES_MAX 20000u
+/* How long after a change another could leave the same stamp: the kernel's tick with room, or the
+ * whole seconds of a file system that keeps no parts of them. */
+#define SETTLED_NS        50000000u
+#define SETTLED_COARSE_NS 2000000000u
+#define SOURCES_MAX       20000u
 
 /* What a line of the manifest stands for. */
 static const char kind_file[] = "f";
@@ -206,6 +209,12 @@ bool cache_complete(const char *root, struct cache_sources *s)
     return good;
 }
 
+static bool has_settled(const struct stat *st, uint64_t began_ns)
+{
+    uint64_t wait = st->st_ctim.tv_nsec != 0 ? SETTLED_NS : SETTLED_COARSE_NS;
+    return (uint64_t)stamp_ns(&st->st_ctim) + wait < began_ns;
+}
+
 /* The manifest, or NULL when a source is too fresh or gone. */
 static json_t *describe_all(const struct cache_sources *s, uint64_t began_ns)
 {
@@ -221,8 +230,7 @@ static json_t *describe_all(const struct cache_sources *s, uint64_t began_ns)
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
         for (size_t i = 0; i < parts[p].count; i++) {
             struct stat st;
-            bool settled = stat(parts[p].items[i], &st) == 0 &&
-                           (uint64_t)stamp_ns(&st.st_ctim) + SETTLED_NS < began_ns;
+            bool settled = stat(parts[p].items[i], &st) == 0 && has_settled(&st, began_ns);
             if (!settled ||
                 json_array_append_new(list, describe(parts[p].kind, parts[p].items[i], &st)) < 0) {
                 json_decref(list);

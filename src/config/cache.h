@@ -37,8 +37,8 @@ struct cache_sources {
  * them. */
 bool cache_complete(const char *root, struct cache_sources *s);
 
-/* began_ns: wall clock before the bundler started. Sources that changed less than two seconds
- * before it are not kept: their stamps could hide a second change. */
+/* began_ns: wall clock before the bundler started. When a source changed just
+ * before it nothing is kept: its stamps could hide a second change. */
 void cache_keep(const char *module, const char *root, const struct cache_sources *sources,
                 struct span script, struct span map, uint64_t began_ns);
 

@@ -207,7 +207,7 @@ static bool read_place(struct span line, struct span *path, unsigned *row, unsig
     memcpy(tail, line.ptr + start, len);
     tail[len] = '\0';
     int used = 0;
-    if (sscanf(tail, "%u:%u%n", row, column, &used) != 2 || (size_t)used != len) {
+    if (sscanf(tail, "%9u:%9u%n", row, column, &used) != 2 || (size_t)used != len) {
         return false;
     }
     *path = span_of(line.ptr + 4, start - 5);

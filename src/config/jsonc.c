@@ -49,7 +49,8 @@ static size_t skip_comment(const char *text, size_t len, size_t i)
 
 int jsonc_blank(char *text, size_t len, size_t *at)
 {
-    size_t comma = len; /* the last comma, while only blanks and comments followed it */
+    size_t comma = len; /* a comma behind a value, while only blanks and comments followed it */
+    char before = '[';  /* the last byte that was neither */
     for (size_t i = 0; i < len;) {
         char c = text[i];
         if (c == '/' && i + 1 < len && (text[i + 1] == '/' || text[i + 1] == '*')) {
@@ -66,7 +67,8 @@ int jsonc_blank(char *text, size_t len, size_t *at)
             text[comma] = ' ';
         }
         if (!is_blank(c)) {
-            comma = c == ',' ? i : len;
+            comma = c == ',' && strchr("[{,:", before) == NULL ? i : len;
+            before = c;
         }
         i = c == '"' ? skip_string(text, len, i) : i + 1;
     }

@@ -44,12 +44,15 @@ static int user_dir(const char *var, const char *fallback, char **out, struct er
     return give(paths_clean(base, fallback), out, err);
 }
 
+int paths_user_state_dir(char **out, struct error *err)
+{
+    return user_dir("XDG_STATE_HOME", ".local/state/sallyport", out, err);
+}
+
 int paths_state_dir(char **out, struct error *err)
 {
-    if (geteuid() == 0) {
-        return give(strdup("/var/lib/sallyport"), out, err);
-    }
-    return user_dir("XDG_STATE_HOME", ".local/state/sallyport", out, err);
+    return geteuid() == 0 ? give(strdup("/var/lib/sallyport"), out, err)
+                          : paths_user_state_dir(out, err);
 }
 
 int paths_cache_dir(char **out, struct error *err)

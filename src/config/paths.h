@@ -17,6 +17,8 @@
 
 /* Each gives a clean absolute path in *out, to be freed. */
 int paths_state_dir(char **out, struct error *err);
+/* Where the state stands when this user is not root: private as well when he is. */
+int paths_user_state_dir(char **out, struct error *err);
 int paths_runtime_dir(char **out, struct error *err);
 int paths_cache_dir(char **out, struct error *err);
 /* The daemon's control socket: $SALLYPORT_SOCKET or `control.sock` in the runtime folder. */

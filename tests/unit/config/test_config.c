@@ -1,0 +1,462 @@
+/* config: JSONC, dotenv, wrangler's folder, spec, paths. Files stand in a folder of their own. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "config/bundle.h"
+#include "config/config.h"
+#include "config/esbuild.h"
+#include "config/jsonc.h"
+#include "config/paths.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+
+static char folder[64];
+
+static void write_file(const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+    assert_int_equal(fclose(f), 0);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/sallyport-test-XXXXXX");
+    return mkdtemp(folder) != NULL ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static void assert_jsonc_fails(const char *text, const char *expected)
+{
+    struct jsonc doc;
+    struct error err;
+    assert_int_equal(jsonc_parse("f", span_str(text), &doc, &err), -1);
+    assert_string_equal(err.text, expected);
+}
+
+static void jsonc_reads_comments_and_trailing_commas(void **state)
+{
+    (void)state;
+    const char *text =
+        "// head\n{ /* a\n b */ \"url\": \"http://x/*y*/\", \"a\": [1, 2, ], // t\n }\n";
+    struct jsonc doc;
+    struct error err;
+    assert_int_equal(jsonc_parse("f", span_str(text), &doc, &err), 0);
+    assert_int_equal(doc.len, strlen(text));
+    assert_string_equal(json_string_value(json_object_get(doc.root, "url")), "http://x/*y*/");
+    assert_int_equal(json_array_size(json_object_get(doc.root, "a")), 2);
+    jsonc_free(&doc);
+}
+
+static void jsonc_errors_have_a_place(void **state)
+{
+    (void)state;
+    assert_jsonc_fails("{\n  \"a\": tru\n}", "f:2:8: expected JSON: invalid token near 'tru'");
+    assert_jsonc_fails("{\n \"a\" 1\n}", "f:2:6: expected ':' before '1'");
+    assert_jsonc_fails("{ \"a\": 1, \"a\": 2 }", "f:1:11: a key stands twice in one object");
+    assert_jsonc_fails("{ /* x", "f:1:3: expected */ at the end of this comment");
+    assert_jsonc_fails("[1]", "f:1:1: expected an object: { … }");
+    assert_jsonc_fails("{", "f:1:2: expected more: the file ends too early");
+    assert_jsonc_fails("{} x", "f:1:4: expected the end of the file");
+    assert_jsonc_fails("{\"a\":[,]}", "f:1:7: expected JSON: unexpected token near ','");
+    assert_jsonc_fails("{\"a\":,}", "f:1:6: expected JSON: unexpected token near ','");
+}
+
+static void jsonc_locates_values(void **state)
+{
+    (void)state;
+    const char *text = "{ \"a,}\": {\"x\": \"]\"},\n  \"b\": [ {}, {\"k\\u0065y\": 7} ] }";
+    struct jsonc doc;
+    struct error err;
+    assert_int_equal(jsonc_parse("f", span_str(text), &doc, &err), 0);
+    struct jsonc_step steps[] = {{.key = "b"}, {.index = 1}, {.key = "key"}, {.key = "none"}};
+    assert_int_equal(jsonc_locate(&doc, steps, 3), strchr(text, '7') - text);
+    assert_int_equal(jsonc_locate(&doc, steps, 4), strchr(text, '7') - text);
+    assert_int_equal(jsonc_error(&doc, steps, 1, &err, "no"), -1);
+    assert_string_equal(err.text, "f:2:8: no");
+    jsonc_free(&doc);
+}
+
+static void jsonc_does_not_nest_for_ever(void **state)
+{
+    (void)state;
+    char deep[4096] = "{\"a\":";
+    memset(deep + 5, '[', 4000);
+    struct jsonc doc;
+    struct error err;
+    assert_int_equal(jsonc_parse("f", span_str(deep), &doc, &err), -1);
+    assert_string_equal(err.text, "f:1:37: nested too deep");
+}
+
+static const char *value_of(const struct secrets *s, const char *name)
+{
+    const struct spec_secret *found = secrets_find(s, name);
+    return found != NULL ? found->value : NULL;
+}
+
+static void dotenv_reads_every_form(void **state)
+{
+    (void)state;
+    const char *text = "# c\r\n"
+                       "A=plain value # comment\r\n"
+                       "export B = 'single $x \\n' # c\n"
+                       "C=\"tab\\there \\\"q\\\"\"\n"
+                       "D=`back \"tick\"`\n"
+                       "E: colon\n"
+                       "F=a#b\n"
+                       "EMPTY=\n"
+                       "A=again";
+    struct secrets s = {NULL, 0};
+    struct error err;
+    assert_int_equal(dotenv_parse("f", span_str(text), &s, &err), 0);
+    assert_int_equal(s.count, 7);
+    assert_string_equal(value_of(&s, "A"), "again");
+    assert_string_equal(value_of(&s, "B"), "single $x \\n");
+    assert_string_equal(value_of(&s, "C"), "tab\there \"q\"");
+    assert_string_equal(value_of(&s, "D"), "back \"tick\"");
+    assert_string_equal(value_of(&s, "E"), "colon");
+    assert_string_equal(value_of(&s, "F"), "a#b");
+    assert_string_equal(value_of(&s, "EMPTY"), "");
+    secrets_free(&s);
+}
+
+static void assert_dotenv_fails(const char *text, const char *expected)
+{
+    struct secrets s = {NULL, 0};
+    struct error err;
+    assert_true(dotenv_parse("f", span_str(text), &s, &err) < 0);
+    assert_string_equal(err.text, expected);
+    secrets_free(&s);
+}
+
+static void dotenv_refuses_what_no_header_carries(void **state)
+{
+    (void)state;
+    assert_dotenv_fails("A=1\nB=\"top\nsecret\"\n", "f:2: secret B: the value holds a newline: a "
+                                                    "header cannot carry it");
+    assert_dotenv_fails("A=\"x\\ny\"", "f:1: secret A: the value holds a newline: a header cannot "
+                                       "carry it");
+    assert_dotenv_fails("A=x\x01y",
+                        "f:1: secret A: the value holds a control byte: a header cannot "
+                        "carry it");
+    assert_dotenv_fails("A=\xff",
+                        "f:1: secret A: the value is not UTF-8 text: encode it, as base64 "
+                        "for one");
+    assert_dotenv_fails("\n\nnonsense\n", "f:3: expected NAME=VALUE");
+    assert_dotenv_fails("A='x", "f:1: expected the closing quote of this value");
+    assert_dotenv_fails("A='x' y", "f:1: expected the end of the line after the closing quote");
+    assert_dotenv_fails("A-B=x", "f:1: secret \"A-B\": not a name: use letters, digits and _, at "
+                                 "most 128");
+}
+
+static void wrangler_folder_is_read(void **state)
+{
+    (void)state;
+    write_file("wrangler.jsonc", "{ \"name\": \"w\", \"main\": \"app.ts\", // c\n"
+                                 "\"vars\": {\"N\": 1}, \"d1_databases\": [], \"migrations\": [],\n"
+                                 "\"kv_namespaces\": [{\"binding\": \"K\", \"id\": \"k1\"}],\n"
+                                 "\"containers\": [{\"class_name\": \"Box\"}],\n"
+                                 "\"durable_objects\": {\"bindings\": [{\"name\": \"B\", "
+                                 "\"class_name\": \"Box\"}]},\n"
+                                 "\"sallyport\": {\"limits\": {\"turn_ms\": 50}}, }");
+    write_file("app.ts", "export {};");
+    write_file(".dev.vars", "TOKEN=t\n");
+    struct config c;
+    struct error err;
+    assert_int_equal(config_load(folder, &c, &err), 0);
+    cleanup_free char *app = json_dumps(c.app, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(app,
+                        "{\"kv\":[{\"binding\":\"K\",\"id\":\"k1\"}],\"limits\":{\"turn_ms\":50},"
+                        "\"module\":true,\"name\":\"w\",\"objects\":[{\"binding\":\"B\","
+                        "\"class\":\"Box\"}],\"vars\":{\"N\":1}}");
+    assert_string_equal(c.class_name, "Box");
+    assert_string_equal(c.module + strlen(folder), "/app.ts");
+    assert_string_equal(value_of(&c.secrets, "TOKEN"), "t");
+    assert_int_equal(c.notes.count, 1);
+    assert_string_equal(c.notes.items[0],
+                        "wrangler.jsonc: \"d1_databases\" has no local form and is ignored");
+    config_free(&c);
+}
+
+static void assert_config_fails(const char *json, const char *expected)
+{
+    write_file("wrangler.jsonc", json);
+    struct config c;
+    struct error err;
+    assert_true(config_load(folder, &c, &err) < 0);
+    if (strstr(err.text, expected) == NULL) {
+        fail_msg("%s: expected %s", err.text, expected);
+    }
+}
+
+static void wrangler_mistakes_have_a_place(void **state)
+{
+    (void)state;
+    write_file("app.ts", "");
+    assert_config_fails("{\"name\": \"x\"}", "wrangler.jsonc:1:1: expected \"main\"");
+    assert_config_fails("{\"main\": \"none.ts\"}", "wrangler.jsonc:1:10: module none.ts: No such");
+    assert_config_fails("{\"main\": \"app.ts\",\n\"vars\": []}", ":2:9: expected an object");
+    assert_config_fails("{\"main\": \"app.ts\", \"kv_namespaces\": [{\"binding\": \"K\"}]}",
+                        ":1:38: expected an object with \"binding\" and \"id\"");
+    assert_config_fails("{\"main\": \"app.ts\", \"containers\": {}}", ":1:34: expected an array");
+    assert_config_fails("{\"main\": \"app.ts\", \"compatibility_date\": \"soon\"}", "a date as");
+    assert_config_fails("{\"main\": \"app.ts\", \"sallyport\": {\"x\": 1}}", "\"x\" is not known");
+    assert_config_fails("{\"main\": \"app.ts\", \"sallyport\": {\"limits\": {\"turn_ms\": 0}}}",
+                        "with a number above 0");
+}
+
+static void other_paths_say_what_was_expected(void **state)
+{
+    (void)state;
+    struct config c;
+    struct error err;
+    assert_true(config_load(folder, &c, &err) < 0);
+    assert_non_null(strstr(err.text, "no wrangler.jsonc or wrangler.json in this folder"));
+    write_file("wrangler.toml", "");
+    assert_true(config_load(folder, &c, &err) < 0);
+    assert_non_null(strstr(err.text, "TOML is not read"));
+    assert_true(config_load("/no/such/place", &c, &err) < 0);
+    assert_string_equal(err.text, "config /no/such/place: No such file or directory");
+}
+
+static int empty_memfd(void)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    assert_true(fd > 2);
+    return fd;
+}
+
+static struct spec whole_spec(void)
+{
+    struct spec s;
+    spec_init(&s);
+    s.id = strdup("box-1");
+    s.app = strdup("{\"name\":\"x\",\"module\":false}");
+    s.options = strdup("{}");
+    s.state_dir = strdup("/var/lib/x");
+    s.socket = strdup("/run/x.sock");
+    s.cwd = strdup("/work");
+    s.bundle_fd = empty_memfd();
+    s.map_fd = empty_memfd();
+    s.secrets = calloc(1, sizeof *s.secrets);
+    s.secrets[s.secret_count++] = (struct spec_secret){strdup("K"), strdup("v\"ä")};
+    s.binds = calloc(1, sizeof *s.binds);
+    s.binds[s.bind_count++] = (struct spec_bind){strdup("/a"), strdup("/b"), true};
+    assert_true(spec_strings_add(&s.argv, "true") && spec_strings_add(&s.env, "A=b"));
+    return s;
+}
+
+static void spec_survives_the_way(void **state)
+{
+    (void)state;
+    struct error err;
+    struct spec s = whole_spec();
+    struct spec got;
+    int fd = spec_write(&s, &err);
+    assert_true(fd > 2);
+    /* The reader would get its own descriptors by exec; here it takes over these. */
+    s.bundle_fd = s.map_fd = -1;
+    assert_int_equal(spec_read(fd, &got, &err), 0);
+    assert_string_equal(got.id, "box-1");
+    assert_int_equal(got.secret_count, 1);
+    assert_string_equal(got.secrets[0].value, "v\"ä");
+    assert_string_equal(got.binds[0].target, "/b");
+    assert_true(got.binds[0].read_only);
+    assert_string_equal(got.argv.items[0], "true");
+    assert_string_equal(got.app, "{\"name\":\"x\",\"module\":false}");
+    assert_null(got.class_name);
+    spec_free(&got);
+    spec_free(&s);
+}
+
+static void assert_spec_fails(const char *json, const char *expected)
+{
+    struct spec s;
+    struct error err;
+    assert_true(spec_parse(span_str(json), &s, &err) < 0);
+    if (strstr(err.text, expected) == NULL) {
+        fail_msg("%s: expected %s", err.text, expected);
+    }
+}
+
+static void spec_is_strict(void **state)
+{
+    (void)state;
+#define HEAD                                                                                       \
+    "{\"mode\":\"check\",\"id\":\"x\",\"app\":{},\"options\":{},\"state_dir\":\"/"                 \
+    "s\",\"check_method\":\"GET\",\"check_urls\":[\"u\"]"
+    assert_spec_fails("{}", "spec: mode: missing");
+    assert_spec_fails(HEAD ",\"bundle_fd\":0,\"map_fd\":1}",
+                      "bundle_fd: descriptor 0 is not a memfd");
+    assert_spec_fails(HEAD ",\"bundle_fd\":70000,\"map_fd\":1}", "bundle_fd: expected a number");
+    assert_spec_fails(HEAD ",\"surprise\":1}", "unknown field \"surprise\"");
+    assert_spec_fails(HEAD ",\"bundle_fd\":9,\"map_fd\":9,\"home\":\"rel\"}",
+                      "home: not an absolute");
+    assert_spec_fails(HEAD ",\"bundle_fd\":9,\"map_fd\":9,\"binds\":[{\"source\":\"/a\"}]}",
+                      "binds: target: missing");
+    assert_spec_fails(HEAD ",\"bundle_fd\":9,\"map_fd\":9,\"masks\":[1]}",
+                      "masks: expected a string");
+    assert_spec_fails("{\"mode\":\"run\",\"mode\":\"run\"}", "line 1");
+    assert_spec_fails("{\"mode\":\"fly\"}", "mode: not one of the known words");
+}
+
+static void paths_are_cleaned(void **state)
+{
+    (void)state;
+    static const char *const table[][3] = {
+        {"/a/b", "c", "/a/b/c"}, {"/a/b", "../c", "/a/c"}, {"/a", "/x//y/./z/", "/x/y/z"},
+        {"/a", "../../..", "/"}, {"/", ".", "/"},          {"/a/b/", "", "/a/b"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        cleanup_free char *got = paths_clean(table[i][0], table[i][1]);
+        assert_string_equal(got, table[i][2]);
+    }
+}
+
+static void sockets_have_a_length(void **state)
+{
+    (void)state;
+    char long_path[200];
+    memset(long_path, 'x', sizeof long_path);
+    long_path[0] = '/';
+    long_path[sizeof long_path - 1] = '\0';
+    struct error err;
+    char *out = NULL;
+    assert_int_equal(setenv("SALLYPORT_SOCKET", long_path, 1), 0);
+    assert_true(paths_control_socket(&out, &err) < 0);
+    assert_non_null(strstr(err.text, "longer than 107 bytes"));
+    assert_int_equal(setenv("SALLYPORT_SOCKET", "/tmp/s/c.sock", 1), 0);
+    assert_int_equal(paths_run_socket("a", &out, &err), 0);
+    assert_string_equal(out, "/tmp/s/run-a.sock");
+    free(out);
+    unsetenv("SALLYPORT_SOCKET");
+}
+
+static void esbuild_complaints_become_one_line(void **state)
+{
+    (void)state;
+    struct error err;
+    esbuild_explain("/p",
+                    SPAN_LIT("\xe2\x9c\x98 [ERROR] Expected \";\" but found \"x\"\n\n"
+                             "    src/a.ts:3:5:\n      3 \xe2\x94\x82 let x\n\n"
+                             "\xe2\x9c\x98 [ERROR] second\n\n    src/b.ts:1:0:\n"),
+                    &err);
+    assert_string_equal(err.text, "/p/src/a.ts:3:6: Expected \";\" but found \"x\" (and 1 more)");
+    esbuild_explain("/p", SPAN_LIT("\xe2\x9c\x98 [ERROR] alone\n"), &err);
+    assert_string_equal(err.text, "esbuild: alone");
+    esbuild_explain("/p", SPAN_LIT("[ERROR] m\n    :::\n    x:9999999999999999999999999999:1:\n"),
+                    &err);
+    assert_string_equal(err.text, "esbuild: m");
+    esbuild_explain("/p", SPAN_LIT(""), &err);
+    assert_string_equal(err.text, "esbuild: no reason given");
+}
+
+static char *read_all(int fd)
+{
+    static char text[65536];
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    assert_true(n >= 0);
+    text[n] = '\0';
+    return text;
+}
+
+/* The cache wants sources whose stamps cannot hide another change. */
+static void let_settle(void)
+{
+    struct stat st;
+    char path[128];
+    snprintf(path, sizeof path, "%s/app.ts", folder);
+    assert_int_equal(stat(path, &st), 0);
+    uint64_t changed = (uint64_t)st.st_ctim.tv_sec * 1000 + (uint64_t)st.st_ctim.tv_nsec / 1000000;
+    uint64_t wait = st.st_ctim.tv_nsec != 0 ? 60 : 2100;
+    while (clock_wall_ms() < changed + wait) {
+        poll(NULL, 0, 5);
+    }
+}
+
+static void bundle_is_made_and_kept(void **state)
+{
+    (void)state;
+    char cache[128];
+    char module[128];
+    struct bundle b;
+    struct error err;
+    snprintf(cache, sizeof cache, "%s-cache", folder);
+    snprintf(module, sizeof module, "%s/app.ts", folder);
+    setenv("XDG_CACHE_HOME", cache, 1);
+    write_file("package.json", "{}");
+    write_file("util.ts", "export const k: number = 1;");
+    write_file("app.ts",
+               "import { Sandbox } from '@cloudflare/sandbox';\nimport { k } from './util';\n"
+               "export class Box extends Sandbox { x = k }\n");
+    let_settle();
+    assert_int_equal(bundle_make(module, folder, &b, &err), 0);
+    assert_false(b.from_cache);
+    assert_int_equal(b.inputs.count, 3);
+    assert_non_null(strstr(read_all(b.script_fd), "require(\"@cloudflare/sandbox\")"));
+    assert_null(strstr(read_all(b.script_fd), "sourceMappingURL"));
+    assert_non_null(strstr(read_all(b.map_fd), "\"sources\":[\"app.ts\",\"util.ts\"]"));
+    assert_true(write(b.script_fd, "x", 1) < 0);
+    bundle_free(&b);
+
+    assert_int_equal(bundle_make(module, folder, &b, &err), 0);
+    assert_true(b.from_cache);
+    assert_int_equal(b.inputs.count, 3);
+    assert_non_null(strstr(read_all(b.script_fd), "class extends"));
+    bundle_free(&b);
+
+    write_file("util.ts", "export const k: number = 2;");
+    assert_int_equal(bundle_make(module, folder, &b, &err), 0);
+    assert_false(b.from_cache);
+    bundle_free(&b);
+
+    write_file("app.ts", "import x from 'not-there'; x();\n");
+    assert_true(bundle_make(module, folder, &b, &err) < 0);
+    assert_string_equal(err.text + strlen(folder), "/app.ts:1:15: Could not resolve \"not-there\"");
+    char command[160];
+    snprintf(command, sizeof command, "rm -rf %s", cache);
+    assert_int_equal(system(command), 0);
+    unsetenv("XDG_CACHE_HOME");
+}
+
+#define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(jsonc_reads_comments_and_trailing_commas),
+        cmocka_unit_test(jsonc_errors_have_a_place),
+        cmocka_unit_test(jsonc_locates_values),
+        cmocka_unit_test(jsonc_does_not_nest_for_ever),
+        cmocka_unit_test(dotenv_reads_every_form),
+        cmocka_unit_test(dotenv_refuses_what_no_header_carries),
+        IN_FOLDER(wrangler_folder_is_read),
+        IN_FOLDER(wrangler_mistakes_have_a_place),
+        IN_FOLDER(other_paths_say_what_was_expected),
+        cmocka_unit_test(spec_survives_the_way),
+        cmocka_unit_test(spec_is_strict),
+        cmocka_unit_test(paths_are_cleaned),
+        cmocka_unit_test(sockets_have_a_length),
+        cmocka_unit_test(esbuild_complaints_become_one_line),
+        IN_FOLDER(bundle_is_made_and_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
