@@ -1,0 +1,36 @@
+#!/bin/sh
+# Bundles webapi/ and the pinned npm packages and writes them as a C file.
+# embed.sh ESBUILD SOURCE_DIR WORK_DIR OUTPUT
+set -eu
+esbuild=$1 source=$2 work=$3 output=$4
+
+mkdir -p "$work"
+if ! cmp -s "$source/npm/package-lock.json" "$work/package-lock.json" || [ ! -d "$work/node_modules" ]; then
+    cp "$source/npm/package.json" "$source/npm/package-lock.json" "$work/"
+    if ! npm ci --prefix "$work" --ignore-scripts --no-audit --no-fund --silent; then
+        rm -f "$work/package-lock.json"
+        echo "embed.sh: npm ci failed: the packages of src/js/npm/package-lock.json cannot be fetched" >&2
+        exit 1
+    fi
+fi
+
+bundle() { # ENTRY RESULT NAME
+    NODE_PATH="$work/node_modules" "$esbuild" --bundle --format=cjs --target=esnext \
+        --minify-whitespace --minify-syntax --log-level=warning --legal-comments=none --charset=ascii \
+        --banner:js='(function(native){const module={exports:{}},exports=module.exports;' \
+        --footer:js="return $2})" --outfile="$work/$3.js" "$1"
+}
+bundle "$source/webapi/core.js" 'module.exports.entries' core
+bundle "$source/webapi/lazy/streams.js" 'module.exports' streams
+bundle "$source/webapi/lazy/clone.js" 'module.exports' clone
+
+{
+    echo '#include "js/bundle.h"'
+    for name in core streams clone; do
+        echo "const char js_script_$name[] = {"
+        od -An -v -tu1 "$work/$name.js" | sed 's/  *\([0-9]\)/\1/; s/  */,/g; s/$/,/'
+        echo '0};'
+        echo "const size_t js_script_${name}_len = sizeof js_script_$name - 1;"
+    done
+} > "$output.part"
+mv "$output.part" "$output"

@@ -1,0 +1,186 @@
+/*
+ * js/engine: what the files of this room share. Not for other rooms.
+ *
+ * A *turn* is one outermost call into the engine; its microtasks have run when it returns. All
+ * turns go through js_enter, which stamps the clock that the watchdog reads. A *native* is a C
+ * function that the shim (webapi/) calls inside a turn; user code never holds one.
+ */
+#ifndef SALLYPORT_JS_ENGINE_H
+#define SALLYPORT_JS_ENGINE_H
+
+#include "base/list.h"
+#include "js/js.h"
+
+#include <JavaScriptCore/JavaScript.h>
+
+#define JS_TEXT_MAX (128u * 1024u * 1024u) /* bytes of one string or body that crosses the border */
+#define JS_LOG_MAX  (16u * 1024u)          /* bytes of one log text */
+#define JS_CHUNK    (64u * 1024u)          /* bytes that one read of a body asks for */
+
+/* Functions that the shim exports, in the order in which its entry list has them (core.js). */
+enum js_entry {
+    ENTRY_ENV,
+    ENTRY_MODULE,
+    ENTRY_CLASSES,
+    ENTRY_FORMAT_ERROR,
+    ENTRY_REJECTION,
+    ENTRY_WARM,
+    ENTRY_DISPATCH,
+    ENTRY_CALL,
+    ENTRY_ABORT,
+    ENTRY_ABORT_ALL,
+    ENTRY_FETCH_DONE,
+    ENTRY_FETCH_FAILED,
+    ENTRY_KV_DONE,
+    ENTRY_POLICY_DONE,
+    ENTRY_SECRET,
+    ENTRY_TIMER,
+    ENTRY_BODY_READY,
+    ENTRY_STREAM_PULL,
+    ENTRY_STREAM_CLOSED,
+    ENTRY_INSTANCE_CREATE,
+    ENTRY_INSTANCE_DESTROY,
+    ENTRY_COUNT
+};
+
+struct js {
+    struct loop *loop;
+    struct js_pump *pump;
+};
+
+/* Things that JavaScript names by a number from 1 on. */
+struct js_table {
+    void **slots;
+    uint32_t cap;
+    uint32_t free_hint;
+};
+uint32_t js_table_add(struct js_table *t, void *item); /* 0: memory is out */
+void *js_table_get(const struct js_table *t, uint32_t number);
+void js_table_remove(struct js_table *t, uint32_t number);
+
+struct js_version {
+    struct js *js;
+    const struct js_host *host;
+    void *arg;
+    JSContextGroupRef group;
+    JSGlobalContextRef ctx;
+    JSObjectRef entries[ENTRY_COUNT]; /* protected */
+    JSObjectRef native;               /* protected */
+    char *name;
+    struct js_sourcemap *map;
+    struct js_table instances; /* struct js_instance */
+    struct js_table readers;   /* struct js_reader */
+    struct js_table streams;   /* struct js_stream */
+    struct loop_timer *timer;
+    struct buf scratch[4]; /* arguments of one native on their way to the host */
+    struct js_class *classes;
+    size_t class_count;
+};
+
+struct js_instance {
+    struct js_version *version;
+    void *owner;
+    uint32_t number;
+};
+
+/* -- pump.c: GLib's loop inside ours, for the engine's own timers -------------------------- */
+struct js_pump *js_pump_start(struct loop *loop, struct error *err);
+void js_pump_turn(struct js_pump *p); /* a turn of JavaScript is over: look for new timers */
+
+/* -- turn.c -------------------------------------------------------------------------------- */
+/* One turn. NULL when the entry threw, which was logged. */
+JSValueRef js_enter(struct js_version *v, enum js_entry entry, size_t argc, const JSValueRef *argv);
+void js_turn_begin(struct js_version *v);
+void js_turn_end(struct js_version *v);
+/* The version whose turn it is: a native has no other way to know. */
+struct js_version *js_running(void);
+void js_log_exception(struct js_version *v, const char *what, JSValueRef exception);
+void js_log(struct js_version *v, enum js_log_level level, const char *text);
+
+/* -- value.c ------------------------------------------------------------------------------- */
+JSStringRef js_string_latin1(struct span bytes); /* each byte a character */
+JSStringRef js_string_utf8(struct span bytes);   /* ill-formed sequences become U+FFFD */
+JSValueRef js_value_latin1(JSContextRef ctx, struct span bytes);
+JSValueRef js_value_utf8(JSContextRef ctx, struct span bytes);
+/* Appends. false: not a string, over the ceiling, or (latin1) a character above U+00FF. */
+bool js_append_latin1(JSContextRef ctx, JSValueRef value, struct buf *out);
+bool js_append_utf8(JSContextRef ctx, JSValueRef value, struct buf *out);
+/* The same into scratch buffer `slot` of the running version; ptr NULL for undefined and null and
+ * on failure, which *ok tells (ok may be NULL). */
+struct span js_text_latin1(JSContextRef ctx, JSValueRef value, int slot, bool *ok);
+struct span js_text_utf8(JSContextRef ctx, JSValueRef value, int slot, bool *ok);
+/* Bytes of a Uint8Array (lent, no JavaScript runs while they are used) or of a string (UTF-8). */
+struct span js_text_bytes(JSContextRef ctx, JSValueRef value, int slot, bool *ok);
+JSValueRef js_bytes(JSContextRef ctx, struct span bytes); /* a new Uint8Array */
+uint32_t js_uint(JSContextRef ctx, JSValueRef value);     /* 0 when it is no number in range */
+JSValueRef js_throw(JSContextRef ctx, JSValueRef *exception, const char *type, const char *text);
+
+/* -- sourcemap.c --------------------------------------------------------------------------- */
+struct js_sourcemap *js_sourcemap_create(struct span json, struct span root);
+void js_sourcemap_free(struct js_sourcemap *m);
+/* line and column from 1, in the bundle; on true the place in the user's file. */
+bool js_sourcemap_find(struct js_sourcemap *m, uint32_t line, uint32_t column, struct buf *out);
+/* A stack of the engine's becomes one as node prints it; our own frames are left out. */
+void js_stack_map(struct js_sourcemap *m, struct span stack, struct buf *out);
+
+/* -- body.c, stream.c, classes.c ------------------------------------------------------------ */
+void js_readers_close(struct js_version *v);
+void js_streams_orphan(struct js_version *v);
+struct source *js_stream_source(struct js_version *v, uint32_t number); /* given; NULL: none */
+void js_classes_free(struct js_version *v);
+int js_classes_load(struct js_version *v, struct error *err);
+
+/* -- natives.c ----------------------------------------------------------------------------- */
+JSObjectRef js_natives_object(JSContextRef ctx);
+
+#define JS_NATIVE(fn)                                                                              \
+    JSValueRef fn(JSContextRef ctx, __attribute__((unused)) JSObjectRef callee,                    \
+                  __attribute__((unused)) JSObjectRef self, __attribute__((unused)) size_t argc,   \
+                  __attribute__((unused)) const JSValueRef argv[],                                 \
+                  __attribute__((unused)) JSValueRef *exc)
+
+#define JS_NATIVES(X)                                                                              \
+    X(requestMethod, js_native_request_method)                                                     \
+    X(requestUrl, js_native_request_url)                                                           \
+    X(requestHasBody, js_native_request_has_body)                                                  \
+    X(requestHeaders, js_native_request_headers)                                                   \
+    X(responseUrl, js_native_response_url)                                                         \
+    X(responseHeaders, js_native_response_headers)                                                 \
+    X(fetch, js_native_fetch)                                                                      \
+    X(fetchClose, js_native_fetch_close)                                                           \
+    X(done, js_native_done)                                                                        \
+    X(fail, js_native_fail)                                                                        \
+    X(callDone, js_native_call_done)                                                               \
+    X(callFail, js_native_call_fail)                                                               \
+    X(bodyOpen, js_native_body_open)                                                               \
+    X(bodyRead, js_native_body_read)                                                               \
+    X(bodyClose, js_native_body_close)                                                             \
+    X(streamOpen, js_native_stream_open)                                                           \
+    X(streamPush, js_native_stream_push)                                                           \
+    X(streamEnd, js_native_stream_end)                                                             \
+    X(streamFail, js_native_stream_fail)                                                           \
+    X(timerArm, js_native_timer_arm)                                                               \
+    X(now, js_native_now)                                                                          \
+    X(wall, js_native_wall)                                                                        \
+    X(kv, js_native_kv)                                                                            \
+    X(policySet, js_native_policy_set)                                                             \
+    X(secret, js_native_secret)                                                                    \
+    X(log, js_native_log)                                                                          \
+    X(mapStack, js_native_map_stack)                                                               \
+    X(lazy, js_native_lazy)                                                                        \
+    X(urlParse, js_native_url_parse)                                                               \
+    X(urlSet, js_native_url_set)                                                                   \
+    X(formParse, js_native_form_parse)                                                             \
+    X(formWrite, js_native_form_write)                                                             \
+    X(utf8Encode, js_native_utf8_encode)                                                           \
+    X(utf8Decode, js_native_utf8_decode)                                                           \
+    X(latin1Decode, js_native_latin1_decode)                                                       \
+    X(random, js_native_random)                                                                    \
+    X(digest, js_native_digest)                                                                    \
+    X(hmac, js_native_hmac)
+
+#define JS_NATIVE_DECLARE(name, fn) JS_NATIVE(fn);
+JS_NATIVES(JS_NATIVE_DECLARE)
+#undef JS_NATIVE_DECLARE
+
+#endif

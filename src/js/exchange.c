@@ -1,0 +1,168 @@
+/*
+ * Requests, fetches and results: the natives between the shim's Request/Response and the host. The
+ * arguments of `fetch` and `done` are packed into few values, since each costs a call of the
+ * engine; the layout stands in webapi/fetch.js and webapi/task.js.
+ */
+#include "js/engine.h"
+
+#define FLAG_REDIRECT   3u  /* enum js_redirect */
+#define FLAG_REPLACE    4u  /* the header log is the whole list */
+#define FLAG_BODY_SHIFT 3u  /* enum js_body_kind in three bits */
+#define FLAG_BODY       7u
+
+enum { SLOT_LOG, SLOT_METHOD, SLOT_URL, SLOT_BODY };
+
+JS_NATIVE(js_native_request_method)
+{
+    struct js_version *v = js_running();
+    return js_value_latin1(ctx, v->host->request_method(v->arg, js_uint(ctx, argv[0])));
+}
+
+JS_NATIVE(js_native_request_url)
+{
+    struct js_version *v = js_running();
+    return js_value_latin1(ctx, v->host->request_url(v->arg, js_uint(ctx, argv[0])));
+}
+
+JS_NATIVE(js_native_request_has_body)
+{
+    struct js_version *v = js_running();
+    return JSValueMakeBoolean(ctx, v->host->request_has_body(v->arg, js_uint(ctx, argv[0])));
+}
+
+static JSValueRef header_text(JSContextRef ctx, uint32_t id,
+                              bool (*headers)(void *, uint32_t, struct buf *))
+{
+    struct js_version *v = js_running();
+    struct buf *out = &v->scratch[SLOT_LOG];
+    buf_clear(out);
+    if (!headers(v->arg, id, out)) {
+        return JSValueMakeNull(ctx);
+    }
+    return js_value_latin1(ctx, buf_span(out));
+}
+
+JS_NATIVE(js_native_request_headers)
+{
+    return header_text(ctx, js_uint(ctx, argv[0]), js_running()->host->request_headers);
+}
+
+JS_NATIVE(js_native_response_url)
+{
+    struct js_version *v = js_running();
+    return js_value_latin1(ctx, v->host->response_url(v->arg, js_uint(ctx, argv[0])));
+}
+
+JS_NATIVE(js_native_response_headers)
+{
+    return header_text(ctx, js_uint(ctx, argv[0]), js_running()->host->response_headers);
+}
+
+/* Fills body from its kind and the value that goes with it: an id, bytes or a stream's number. */
+static bool body_of(JSContextRef ctx, uint32_t flags, JSValueRef value, struct js_body *body)
+{
+    struct js_version *v = js_running();
+    bool ok = true;
+    body->kind = (enum js_body_kind)(flags >> FLAG_BODY_SHIFT & FLAG_BODY);
+    switch (body->kind) {
+    case JS_BODY_NONE:
+        break;
+    case JS_BODY_REQUEST:
+    case JS_BODY_RESPONSE:
+        body->id = js_uint(ctx, value);
+        break;
+    case JS_BODY_BYTES:
+        body->bytes = js_text_bytes(ctx, value, SLOT_BODY, &ok);
+        break;
+    case JS_BODY_SOURCE:
+        body->source = js_stream_source(v, js_uint(ctx, value));
+        ok = body->source != NULL;
+        break;
+    }
+    return ok;
+}
+
+/* (fetch, task, base, flags, log, method|null, url|null, body) -> started */
+JS_NATIVE(js_native_fetch)
+{
+    struct js_version *v = js_running();
+    uint32_t flags = js_uint(ctx, argv[3]);
+    bool ok = true;
+    struct js_fetch f = {
+        .fetch = js_uint(ctx, argv[0]),
+        .task = js_uint(ctx, argv[1]),
+        .base = js_uint(ctx, argv[2]),
+        .headers = {.replace = (flags & FLAG_REPLACE) != 0,
+                    .log = js_text_latin1(ctx, argv[4], SLOT_LOG, &ok)},
+        .method = js_text_latin1(ctx, argv[5], SLOT_METHOD, &ok),
+        .url = js_text_latin1(ctx, argv[6], SLOT_URL, &ok),
+        .redirect = (enum js_redirect)(flags & FLAG_REDIRECT),
+    };
+    if (!ok || !body_of(ctx, flags, argv[7], &f.body)) {
+        return JSValueMakeBoolean(ctx, false);
+    }
+    return JSValueMakeBoolean(ctx, v->host->fetch(v->arg, &f));
+}
+
+JS_NATIVE(js_native_fetch_close)
+{
+    struct js_version *v = js_running();
+    v->host->fetch_close(v->arg, js_uint(ctx, argv[0]));
+    return JSValueMakeUndefined(ctx);
+}
+
+static JSValueRef fail(JSContextRef ctx, uint32_t task, struct span text)
+{
+    struct js_version *v = js_running();
+    struct js_result res = {.kind = JS_RESULT_ERROR, .error = text};
+    v->host->done(v->arg, task, &res);
+    return JSValueMakeUndefined(ctx);
+}
+
+/* (task, status, base, flags, log, body) */
+JS_NATIVE(js_native_done)
+{
+    struct js_version *v = js_running();
+    uint32_t flags = js_uint(ctx, argv[3]);
+    bool ok = true;
+    struct js_result res = {
+        .kind = JS_RESULT_RESPONSE,
+        .status = (uint16_t)js_uint(ctx, argv[1]),
+        .base = js_uint(ctx, argv[2]),
+        .headers = {.replace = (flags & FLAG_REPLACE) != 0,
+                    .log = js_text_latin1(ctx, argv[4], SLOT_LOG, &ok)},
+    };
+    if (!ok || !body_of(ctx, flags, argv[5], &res.body)) {
+        return fail(ctx, js_uint(ctx, argv[0]), SPAN_LIT("the response does not fit into memory"));
+    }
+    v->host->done(v->arg, js_uint(ctx, argv[0]), &res);
+    return JSValueMakeUndefined(ctx);
+}
+
+JS_NATIVE(js_native_fail)
+{
+    struct span text = js_text_utf8(ctx, argv[1], SLOT_LOG, NULL);
+    return fail(ctx, js_uint(ctx, argv[0]), text.ptr != NULL ? text : SPAN_LIT("unknown error"));
+}
+
+JS_NATIVE(js_native_call_done)
+{
+    struct js_version *v = js_running();
+    struct span json = js_text_utf8(ctx, argv[1], SLOT_BODY, NULL);
+    if (json.ptr != NULL) {
+        v->host->call_done(v->arg, js_uint(ctx, argv[0]), json, (struct span){NULL, 0});
+    } else {
+        v->host->call_done(v->arg, js_uint(ctx, argv[0]), (struct span){NULL, 0},
+                           SPAN_LIT("the result does not fit into memory"));
+    }
+    return JSValueMakeUndefined(ctx);
+}
+
+JS_NATIVE(js_native_call_fail)
+{
+    struct js_version *v = js_running();
+    struct span text = js_text_utf8(ctx, argv[1], SLOT_LOG, NULL);
+    v->host->call_done(v->arg, js_uint(ctx, argv[0]), (struct span){NULL, 0},
+                       text.ptr != NULL ? text : SPAN_LIT("unknown error"));
+    return JSValueMakeUndefined(ctx);
+}

@@ -1,0 +1,49 @@
+/*
+ * One timer of the loop for all of a version's; the shim keeps their order. Each that is due runs
+ * in a turn of its own.
+ */
+#include "js/engine.h"
+
+#include "base/clock.h"
+
+#define TIMERS_AT_ONCE 100 /* then the loop serves others first */
+
+static void on_timer(void *arg)
+{
+    struct js_version *v = arg;
+    for (int i = 0; i < TIMERS_AT_ONCE; i++) {
+        JSValueRef next = js_enter(v, ENTRY_TIMER, 0, NULL);
+        double ms = next != NULL ? JSValueToNumber(v->ctx, next, NULL) : -1;
+        if (ms > 0) {
+            loop_timer_again(v->timer, (uint64_t)ms);
+        }
+        if (!(ms >= 0 && ms < 1)) {
+            return;
+        }
+    }
+    loop_timer_again(v->timer, 1);
+}
+
+/* (milliseconds): fires then, instead of what was set before */
+JS_NATIVE(js_native_timer_arm)
+{
+    struct js_version *v = js_running();
+    double ms = JSValueToNumber(ctx, argv[0], NULL);
+    uint64_t delay = ms > 0 && ms < 2147483648.0 ? (uint64_t)ms : 0;
+    if (v->timer == NULL) {
+        v->timer = loop_timer_start(v->js->loop, delay, 0, on_timer, v);
+    } else {
+        loop_timer_again(v->timer, delay);
+    }
+    return JSValueMakeUndefined(ctx);
+}
+
+JS_NATIVE(js_native_now)
+{
+    return JSValueMakeNumber(ctx, (double)clock_monotonic_us() / 1000.0);
+}
+
+JS_NATIVE(js_native_wall)
+{
+    return JSValueMakeNumber(ctx, (double)clock_ns(CLOCK_REALTIME) / 1000000.0);
+}

@@ -1,0 +1,82 @@
+/*
+ * Turns: every way from the loop into JavaScript goes through here, so that the watchdog sees when
+ * one began and natives know whose it is.
+ */
+#include "js/engine.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+#define SCRATCH_KEPT (1024u * 1024u) /* bytes a scratch buffer may hold on to between turns */
+
+static _Atomic uint64_t turn_started_ns;
+static struct js_version *running;
+
+uint64_t js_turn_started_ns(void)
+{
+    return atomic_load_explicit(&turn_started_ns, memory_order_relaxed);
+}
+
+struct js_version *js_running(void)
+{
+    return running;
+}
+
+void js_turn_begin(struct js_version *v)
+{
+    /* A host callback called back into the room: the contract of js.h is broken. */
+    assert(running == NULL);
+    running = v;
+    atomic_store_explicit(&turn_started_ns, clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
+}
+
+void js_turn_end(struct js_version *v)
+{
+    running = NULL;
+    atomic_store_explicit(&turn_started_ns, 0, memory_order_relaxed);
+    for (size_t i = 0; i < sizeof v->scratch / sizeof v->scratch[0]; i++) {
+        if (v->scratch[i].cap > SCRATCH_KEPT) {
+            buf_free(&v->scratch[i]);
+        }
+    }
+    js_pump_turn(v->js->pump);
+}
+
+JSValueRef js_enter(struct js_version *v, enum js_entry entry, size_t argc, const JSValueRef *argv)
+{
+    JSValueRef exception = NULL;
+    js_turn_begin(v);
+    JSValueRef result =
+        JSObjectCallAsFunction(v->ctx, v->entries[entry], NULL, argc, argv, &exception);
+    if (exception != NULL) {
+        js_log_exception(v, "internal", exception);
+        result = NULL;
+    }
+    js_turn_end(v);
+    return result;
+}
+
+void js_log(struct js_version *v, enum js_log_level level, const char *text)
+{
+    v->host->log(v->arg, NULL, level, span_str(text));
+}
+
+/* Inside a turn: reading a thrown value may run code of the user's. */
+void js_log_exception(struct js_version *v, const char *what, JSValueRef exception)
+{
+    struct buf text;
+    buf_init(&text, JS_LOG_MAX);
+    JSStringRef s = JSValueToStringCopy(v->ctx, exception, NULL);
+    buf_appendf(&text, "%s: ", what);
+    if (s != NULL) {
+        JSValueRef value = JSValueMakeString(v->ctx, s);
+        js_append_utf8(v->ctx, value, &text);
+        JSStringRelease(s);
+    } else {
+        buf_append_str(&text, "an error that cannot be read");
+    }
+    v->host->log(v->arg, NULL, JS_LOG_ERROR, buf_span(&text));
+    buf_free(&text);
+}

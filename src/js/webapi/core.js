@@ -1,0 +1,92 @@
+// The shim: what a handler finds as globals, and what C calls (`entries`, as enum js_entry).
+
+import { Blob, File, FormData } from './form.js';
+import { bodyReady, streamClosed, streamPull, streams } from './body.js';
+import { console } from './console.js';
+import { Crypto, CryptoKey, SubtleCrypto, crypto } from './crypto.js';
+import { TextDecoder, TextEncoder, atob, btoa } from './encoding.js';
+import { kvDone, loadEnv, secretChanged } from './env.js';
+import { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget } from './events.js';
+import { fetch, fetchDone, fetchFailed } from './fetch.js';
+import { abort, abortAll, call, createInstance, dispatch, rejected } from './handler.js';
+import { Headers } from './headers.js';
+import { describe, errorText } from './inspect.js';
+import { classNamed, evaluateModule, listClasses } from './module.js';
+import { Request } from './request.js';
+import { Response } from './response.js';
+import { structuredClone } from './clone.js';
+import { clearTimeout, setInterval, setTimeout, timerDue } from './timers.js';
+import { URL, URLSearchParams } from './url.js';
+import { warm } from './warm.js';
+import { instanceDestroy, policyDone } from './workers.js';
+
+delete Atomics.wait; // it would block the loop for ever
+
+function define(name, value) {
+  Object.defineProperty(globalThis, name, { configurable: true, writable: true, value });
+}
+
+const timeOrigin = native.wall();
+const startedAt = native.now();
+
+const globals = {
+  AbortController, AbortSignal, Blob, Crypto, CryptoKey, CustomEvent, DOMException, Event,
+  EventTarget, File, FormData, Headers, Request, Response, SubtleCrypto, TextDecoder, TextEncoder,
+  URL, URLSearchParams, atob, btoa, clearInterval: clearTimeout, clearTimeout, console, crypto,
+  fetch, setInterval, setTimeout, structuredClone,
+  navigator: { userAgent: 'Cloudflare-Workers', language: 'en' },
+  performance: { timeOrigin, now: () => native.now() - startedAt, toJSON: () => ({ timeOrigin }) },
+  queueMicrotask(fn) {
+    if (typeof fn !== 'function') throw new TypeError('queueMicrotask: not a function');
+    Promise.resolve().then(() => fn());
+  },
+  reportError(e) {
+    console.error(e);
+  },
+  self: globalThis,
+};
+for (const name of Object.keys(globals)) define(name, globals[name]);
+
+// Evaluated on first use: the streams are larger than all the rest.
+for (const name of [
+  'ReadableStream', 'ReadableStreamDefaultReader', 'ReadableStreamBYOBReader',
+  'ReadableStreamDefaultController', 'ReadableByteStreamController', 'ReadableStreamBYOBRequest',
+  'WritableStream', 'WritableStreamDefaultWriter', 'WritableStreamDefaultController',
+  'TransformStream', 'TransformStreamDefaultController', 'ByteLengthQueuingStrategy',
+  'CountQueuingStrategy',
+]) {
+  Object.defineProperty(globalThis, name, {
+    configurable: true,
+    get() {
+      define(name, streams()[name]);
+      return globalThis[name];
+    },
+    set(value) {
+      define(name, value);
+    },
+  });
+}
+
+const some = (object, names) => () => Object.fromEntries(names.map((n) => [n, object[n]]));
+const facts = (...names) => (o) => some(o, names)();
+describe((v) => v instanceof URL, (u) => ({ href: u.href }));
+describe((v) => v instanceof Headers, (h) => Object.fromEntries(h));
+describe((v) => v instanceof Request, facts('method', 'url', 'headers'));
+describe((v) => v instanceof Response, facts('status', 'statusText', 'headers', 'ok', 'url'));
+describe((v) => v instanceof URLSearchParams, (p) => Object.fromEntries(p));
+describe((v) => v instanceof Blob, facts('size', 'type'));
+describe((v) => v instanceof AbortSignal, facts('aborted'));
+
+export const entries = [
+  (json) => {
+    try {
+      loadEnv(json);
+      return null;
+    } catch (e) {
+      return errorText(e);
+    }
+  },
+  evaluateModule, listClasses, errorText, rejected, warm, dispatch, call, abort, abortAll, fetchDone,
+  fetchFailed, kvDone, policyDone, secretChanged, timerDue, bodyReady, streamPull, streamClosed,
+  createInstance, instanceDestroy,
+];

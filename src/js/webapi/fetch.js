@@ -1,0 +1,172 @@
+// fetch: hands the host an id and what changed. Flags as in exchange.c.
+
+import { AbortSignal } from './events.js';
+import { Body, NativeBody, BYTES, NONE, REQUEST, RESPONSE, SOURCE, sendStream } from './body.js';
+import { Headers } from './headers.js';
+import { Request, fetchUrl } from './request.js';
+import { Response } from './response.js';
+import { addWork, enter, nextSequence, noTask, owner } from './task.js';
+
+const FETCHES_MAX = 65535;
+const FLAG_REPLACE = 4, BODY_SHIFT = 3;
+const PENDING = 0, OPEN = 1, CLOSED = 2;
+
+const fetches = [null];
+const freeIds = [];
+
+class Fetch {
+  constructor(id) {
+    this.id = id;
+    this.seq = nextSequence();
+    this.task = null;
+    this.state = PENDING;
+    this.resolve = null;
+    this.reject = null;
+    this.reader = null; // NativeBody that is being read
+    this.body = undefined;
+    this.unlisten = null;
+  }
+  get isResponse() {
+    return true;
+  }
+  get closed() {
+    return this.state === CLOSED;
+  }
+  get closedForBodies() {
+    return this.state !== OPEN;
+  }
+  headerText() {
+    if (this.state !== OPEN) throw new TypeError('The response belongs to work that is over.');
+    return native.responseHeaders(this.id);
+  }
+  responseUrl() {
+    if (this.state !== OPEN) throw new TypeError('The response belongs to work that is over.');
+    return native.responseUrl(this.id);
+  }
+  bodyState() {
+    if (this.body === undefined) this.body = new NativeBody(RESPONSE, this.id, this);
+    return this.body;
+  }
+  // The host has it, or it failed: the id is free.
+  release() {
+    if (this.state === CLOSED) return;
+    this.state = CLOSED;
+    fetches[this.id] = undefined;
+    freeIds.push(this.id);
+    if (this.unlisten !== null) this.unlisten();
+  }
+  cancel() {
+    if (this.state === CLOSED) return;
+    if (this.reader !== null) this.reader.cancel();
+    native.fetchClose(this.id);
+    this.release();
+  }
+  abort(reason) {
+    const reject = this.reject;
+    this.reject = null;
+    this.cancel();
+    if (reject !== null) reject(reason);
+  }
+}
+
+// A body on its way to the host: [kind, value]. A fetch whose body is given is released by the
+// caller once the host has it (`given`).
+export function packBody(body, task, finish) {
+  const state = Body.take(body);
+  if (state === null) return NO_BODY;
+  if (state === undefined) return null; // the owner's own, untouched
+  if (state.kind === BYTES) return { kind: BYTES, value: state.data, given: null };
+  if (state.kind === SOURCE || state.touched) {
+    return { kind: SOURCE, value: sendStream(state, task, finish), given: null };
+  }
+  if (state.stream !== null) state.stream.getReader(); // whoever holds it sees it locked
+  if (state.owner.closedForBodies) {
+    throw new TypeError('The body belongs to work that is over.');
+  }
+  state.touched = true;
+  return { kind: state.kind, value: state.id, given: state.kind === RESPONSE ? state.owner : null };
+}
+
+export const NO_BODY = { kind: NONE, value: null, given: null };
+
+function start(request, task) {
+  const id = freeIds.length !== 0 ? freeIds.pop() : fetches.length;
+  if (id > FETCHES_MAX) throw new Error('Too many fetches at once.');
+  const f = new Fetch(id);
+  fetches[id] = f;
+  const facts = Request.facts(request);
+  const headers = Request.headers(request);
+  const base = facts !== null && !facts.task.over ? facts : null;
+  if (base === null && facts !== null) {
+    f.release();
+    throw new TypeError('The request is over: it can no longer be sent.');
+  }
+  const replace = base === null || !Headers.isBase(headers, base);
+  let body;
+  let log;
+  try {
+    log = Headers.log(headers, base);
+    body = packBody(request, task, null);
+  } catch (e) {
+    f.release();
+    throw e;
+  }
+  if (body === null) body = { kind: REQUEST, value: base.task.id, given: null };
+  const flags = Request.redirectMode(request) | (replace ? FLAG_REPLACE : 0) |
+    (body.kind << BODY_SHIFT);
+  const started = native.fetch(
+    id, task.id, base === null ? 0 : base.task.id, flags, log === '' ? null : log,
+    Request.ownMethod(request), Request.ownUrl(request), body.value);
+  if (body.given !== null) body.given.release();
+  if (!started) {
+    f.release();
+    throw new TypeError('The fetch could not be started.');
+  }
+  addWork(task, f);
+  return f;
+}
+
+export function fetch(input, init = undefined) {
+  try {
+    let request = input;
+    if (init !== undefined || !Request.is(input)) request = new Request(input, init);
+    const facts = Request.facts(request);
+    const task = facts !== null && !facts.task.over ? facts.task : owner();
+    if (task === null) throw noTask('fetch()');
+    const signal = Request.signal(request);
+    if (signal !== null && signal.aborted) return Promise.reject(signal.reason);
+    const f = start(request, task);
+    if (signal !== null) {
+      const listener = () => f.abort(signal.reason);
+      signal.addEventListener('abort', listener, { once: true });
+      f.unlisten = () => signal.removeEventListener('abort', listener);
+    }
+    return new Promise((resolve, reject) => {
+      f.resolve = resolve;
+      f.reject = reject;
+    });
+  } catch (e) {
+    return Promise.reject(e);
+  }
+}
+
+export function fetchDone(id, status, flags) {
+  const f = fetches[id];
+  if (f === undefined || f === null || f.state !== PENDING) return;
+  f.state = OPEN;
+  enter(f.task);
+  const resolve = f.resolve;
+  f.resolve = null;
+  f.reject = null;
+  resolve(Response.fetched(f, status, flags));
+}
+
+export function fetchFailed(id, message) {
+  const f = fetches[id];
+  if (f === undefined || f === null) return;
+  enter(f.task);
+  const reject = f.reject;
+  if (f.reader !== null) f.reader.cancel();
+  f.release();
+  if (reject !== null) reject(new TypeError(message));
+}

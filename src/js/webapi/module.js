@@ -1,0 +1,115 @@
+// The user's module: evaluation, its exported classes, the table of handlers.
+
+import { errorText } from './inspect.js';
+import { Container, Sandbox, assigned, modules } from './workers.js';
+
+export const STATIC = 0, NAMED = 1, DENIED = 2;
+export const handlers = []; // {fn, kind, self}
+const classes = new Map(); // name -> class
+
+let exported = {};
+
+function requireModule(name) {
+  const found = modules.get(name);
+  if (found === undefined) throw new Error(`Cannot find module '${name}'`);
+  return { __esModule: true, default: found, ...found };
+}
+
+// "file:line:column: Name: message" when the place is known. The stack's first frame has it.
+export function placedError(e) {
+  const text = errorText(e);
+  const frame = /\n {4}at (?:[^\n]*\()?([^\n()]+:\d+:\d+)\)?/.exec(text);
+  return frame === null ? text : `${frame[1]}: ${text.split('\n', 1)[0]}`;
+}
+
+// null, or the text of what it threw.
+export function evaluateModule(fn) {
+  const module = { exports: {} };
+  try {
+    fn.call(undefined, module, module.exports, requireModule);
+    exported = module.exports ?? {};
+    return null;
+  } catch (e) {
+    return placedError(e);
+  }
+}
+
+function isSandboxClass(value) {
+  return typeof value === 'function' && typeof value.prototype === 'object' &&
+    value.prototype instanceof Container && value !== Sandbox;
+}
+
+function chain(cls) {
+  const list = [];
+  for (let c = cls; c !== Container && typeof c === 'function'; c = Object.getPrototypeOf(c)) list.unshift(c);
+  return list;
+}
+
+// A static of one class alone: its own property (a `static` field), else what was assigned.
+function ownStatic(cls, name, alias) {
+  for (const n of alias === undefined ? [name] : [name, alias]) {
+    const d = Object.getOwnPropertyDescriptor(cls, n);
+    if (d !== undefined && 'value' in d && d.value !== undefined) return d.value;
+  }
+  return assigned.get(cls)?.[name];
+}
+
+function inherited(cls, name, alias) {
+  let value;
+  for (const c of chain(cls)) value = ownStatic(c, name, alias) ?? value;
+  return value;
+}
+
+function addHandler(fn, kind, self, where) {
+  if (typeof fn !== 'function') throw new TypeError(`${where} is not a function`);
+  handlers.push({ fn, kind, self });
+  return handlers.length - 1;
+}
+
+function ownPairs(value, where) {
+  if (value === undefined || value === null) return [];
+  if (typeof value !== 'object') throw new TypeError(`${where} is not an object`);
+  return Object.keys(value).map((k) => [k, value[k]]);
+}
+
+function describeClass(name, cls) {
+  const record = {};
+  for (const c of chain(cls)) {
+    for (const [k, fn] of ownPairs(ownStatic(c, 'outboundHandlers', 'outboundProxies'), `${name}.outboundHandlers`)) {
+      Object.defineProperty(record, k, { value: fn, enumerable: true, configurable: true, writable: true });
+    }
+  }
+  const named = Object.keys(record).map(
+    (k) => [k, addHandler(record[k], NAMED, record, `${name}.outboundHandlers.${k}`)]);
+  const hosts = ownPairs(inherited(cls, 'outboundByHost'), `${name}.outboundByHost`).map(
+    ([k, fn]) => [k, addHandler(fn, STATIC, undefined, `${name}.outboundByHost["${k}"]`)]);
+  const outbound = inherited(cls, 'outbound', 'outboundProxy');
+  const denied = inherited(cls, 'denied');
+  return {
+    name, handlers: named, hosts,
+    outbound: outbound === undefined || outbound === null ? null
+      : addHandler(outbound, STATIC, undefined, `${name}.outbound`),
+    denied: denied === undefined || denied === null ? null
+      : addHandler(denied, DENIED, cls, `${name}.denied`),
+  };
+}
+
+// JSON for classes.c.
+export function listClasses() {
+  try {
+    const list = [];
+    for (const name of Object.keys(exported)) {
+      const value = exported[name];
+      if (!isSandboxClass(value)) continue;
+      classes.set(name, value);
+      list.push(describeClass(name, value));
+    }
+    return JSON.stringify({ classes: list });
+  } catch (e) {
+    return JSON.stringify({ error: placedError(e) });
+  }
+}
+
+export function classNamed(name) {
+  return classes.get(name);
+}
