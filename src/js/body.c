@@ -45,8 +45,9 @@ JS_NATIVE(js_native_body_open)
 {
     struct js_version *v = js_running();
     uint32_t id = js_uint(ctx, argv[1]);
-    struct source *s = js_uint(ctx, argv[0]) == JS_BODY_REQUEST ? v->host->request_body(v->arg, id)
-                                                                : v->host->response_body(v->arg, id);
+    struct source *s = js_uint(ctx, argv[0]) == JS_BODY_REQUEST
+                           ? v->host->request_body(v->arg, id)
+                           : v->host->response_body(v->arg, id);
     struct js_reader *r = s != NULL ? calloc(1, sizeof *r) : NULL;
     if (r == NULL) {
         source_close(s);

@@ -13,9 +13,10 @@
 
 #include <JavaScriptCore/JavaScript.h>
 
-#define JS_TEXT_MAX (128u * 1024u * 1024u) /* bytes of one string or body that crosses the border */
-#define JS_LOG_MAX  (16u * 1024u)          /* bytes of one log text */
-#define JS_CHUNK    (64u * 1024u)          /* bytes that one read of a body asks for */
+#define JS_TEXT_MAX (128u * 1024u * 1024u) /* bytes of one string or body that crosses the border  \
+                                            */
+#define JS_LOG_MAX (16u * 1024u)           /* bytes of one log text */
+#define JS_CHUNK   (64u * 1024u)           /* bytes that one read of a body asks for */
 
 /* Functions that the shim exports, in the order in which its entry list has them (core.js). */
 enum js_entry {
@@ -95,7 +96,6 @@ void js_turn_end(struct js_version *v);
 /* The version whose turn it is: a native has no other way to know. */
 struct js_version *js_running(void);
 void js_log_exception(struct js_version *v, const char *what, JSValueRef exception);
-void js_log(struct js_version *v, enum js_log_level level, const char *text);
 
 /* -- value.c ------------------------------------------------------------------------------- */
 JSStringRef js_string_latin1(struct span bytes); /* each byte a character */

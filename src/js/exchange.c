@@ -5,9 +5,9 @@
  */
 #include "js/engine.h"
 
-#define FLAG_REDIRECT   3u  /* enum js_redirect */
-#define FLAG_REPLACE    4u  /* the header log is the whole list */
-#define FLAG_BODY_SHIFT 3u  /* enum js_body_kind in three bits */
+#define FLAG_REDIRECT   3u /* enum js_redirect */
+#define FLAG_REPLACE    4u /* the header log is the whole list */
+#define FLAG_BODY_SHIFT 3u /* enum js_body_kind in three bits */
 #define FLAG_BODY       7u
 
 enum { SLOT_LOG, SLOT_METHOD, SLOT_URL, SLOT_BODY };

@@ -139,8 +139,7 @@ static void decode(struct js_sourcemap *m)
     m->json = NULL;
     json_t *mappings = json_object_get(root, "mappings");
     if (json_is_string(mappings)) {
-        decode_mappings(m,
-                        span_of(json_string_value(mappings), json_string_length(mappings)));
+        decode_mappings(m, span_of(json_string_value(mappings), json_string_length(mappings)));
     }
     m->sources = json_incref(json_object_get(root, "sources"));
     json_decref(root);

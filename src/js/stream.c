@@ -15,7 +15,7 @@
 enum stream_state { STREAM_IDLE, STREAM_PULLING, STREAM_ENDED, STREAM_BROKEN };
 
 struct js_stream {
-    struct source source; /* first: the host holds a pointer to it */
+    struct source source;       /* first: the host holds a pointer to it */
     struct js_version *version; /* NULL: the version was unloaded */
     uint32_t number;
     enum stream_state state;

@@ -41,8 +41,7 @@ void js_call(struct js_instance *inst, uint32_t task, struct span method, struct
 
 void js_task_abort(struct js_version *v, uint32_t task, const char *reason)
 {
-    JSValueRef argv[2] = {JSValueMakeNumber(v->ctx, task),
-                          js_value_utf8(v->ctx, span_str(reason))};
+    JSValueRef argv[2] = {JSValueMakeNumber(v->ctx, task), js_value_utf8(v->ctx, span_str(reason))};
     js_enter(v, ENTRY_ABORT, 2, argv);
 }
 

@@ -11,8 +11,8 @@
 
 /* The order of the setters in webapi/url.js. */
 static bool (*const setters[])(struct url *, struct span) = {
-    url_set_href, url_set_protocol, url_set_username, url_set_password, url_set_host,
-    url_set_hostname, url_set_port, url_set_pathname, url_set_search, url_set_hash,
+    url_set_href,     url_set_protocol, url_set_username, url_set_password, url_set_host,
+    url_set_hostname, url_set_port,     url_set_pathname, url_set_search,   url_set_hash,
 };
 
 static void put_line(struct buf *out, struct span s)
@@ -143,9 +143,9 @@ JS_NATIVE(js_native_utf8_decode)
         return js_value_latin1(ctx, SPAN_LIT(""));
     }
     if (JSValueToBoolean(ctx, argv[2])) {
-        bytes.len -= utf8_incomplete(bytes);
+        bytes.len -= js_utf8_incomplete(bytes);
     }
-    if (JSValueToBoolean(ctx, argv[1]) && !utf8_valid(bytes)) {
+    if (JSValueToBoolean(ctx, argv[1]) && !js_utf8_valid(bytes)) {
         return JSValueMakeNull(ctx);
     }
     return js_value_utf8(ctx, bytes);

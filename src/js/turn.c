@@ -58,11 +58,6 @@ JSValueRef js_enter(struct js_version *v, enum js_entry entry, size_t argc, cons
     return result;
 }
 
-void js_log(struct js_version *v, enum js_log_level level, const char *text)
-{
-    v->host->log(v->arg, NULL, level, span_str(text));
-}
-
 /* Inside a turn: reading a thrown value may run code of the user's. */
 void js_log_exception(struct js_version *v, const char *what, JSValueRef exception)
 {

@@ -50,7 +50,7 @@ static uint32_t decode(struct span s, size_t *used, bool *cut)
     return code;
 }
 
-size_t utf8_to_utf16(struct span bytes, uint16_t *out)
+size_t js_utf8_to_utf16(struct span bytes, uint16_t *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < bytes.len;) {
@@ -76,7 +76,7 @@ size_t utf8_to_utf16(struct span bytes, uint16_t *out)
     return n;
 }
 
-size_t utf16_to_utf8(const uint16_t *units, size_t len, char *out)
+size_t js_utf16_to_utf8(const uint16_t *units, size_t len, char *out)
 {
     unsigned char *o = (unsigned char *)out;
     for (size_t i = 0; i < len; i++) {
@@ -105,7 +105,7 @@ size_t utf16_to_utf8(const uint16_t *units, size_t len, char *out)
     return (size_t)((char *)o - out);
 }
 
-size_t utf8_incomplete(struct span bytes)
+size_t js_utf8_incomplete(struct span bytes)
 {
     for (size_t back = 1; back <= 3 && back <= bytes.len; back++) {
         unsigned char c = (unsigned char)bytes.ptr[bytes.len - back];
@@ -122,7 +122,7 @@ size_t utf8_incomplete(struct span bytes)
     return 0;
 }
 
-bool utf8_valid(struct span bytes)
+bool js_utf8_valid(struct span bytes)
 {
     for (size_t i = 0; i < bytes.len;) {
         size_t used;

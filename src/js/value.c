@@ -17,7 +17,7 @@ static JSStringRef string_of(struct span bytes, size_t (*widen)(struct span, uin
     if (bytes.len > STACK_UNITS) {
         units = bytes.len <= JS_TEXT_MAX ? malloc(bytes.len * sizeof *units) : NULL;
         if (units == NULL) {
-            return JSStringCreateWithCharacters(stack, 0);
+            return JSStringCreateWithUTF8CString("");
         }
     }
     size_t n = widen(bytes, units);
@@ -43,7 +43,7 @@ JSStringRef js_string_latin1(struct span bytes)
 
 JSStringRef js_string_utf8(struct span bytes)
 {
-    return string_of(bytes, utf8_to_utf16);
+    return string_of(bytes, js_utf8_to_utf16);
 }
 
 JSValueRef js_value_latin1(JSContextRef ctx, struct span bytes)
@@ -96,7 +96,7 @@ bool js_append_utf8(JSContextRef ctx, JSValueRef value, struct buf *out)
     size_t len = s != NULL ? JSStringGetLength(s) : 0;
     char *dst = s != NULL ? buf_reserve(out, len * 3 + 1) : NULL;
     if (dst != NULL) {
-        buf_commit(out, utf16_to_utf8(JSStringGetCharactersPtr(s), len, dst));
+        buf_commit(out, js_utf16_to_utf8(JSStringGetCharactersPtr(s), len, dst));
     }
     if (s != NULL) {
         JSStringRelease(s);

@@ -211,7 +211,8 @@ struct js_version *js_load(struct js *js, const struct js_app *app, const struct
     }
     v->group = JSContextGroupCreate();
     v->ctx = JSGlobalContextCreateInGroup(v->group, NULL);
-    if (v->name == NULL || v->map == NULL || shim_load(v, err) < 0 || bundle_load(v, app, err) < 0) {
+    if (v->name == NULL || v->map == NULL || shim_load(v, err) < 0 ||
+        bundle_load(v, app, err) < 0) {
         js_unload(v);
         return NULL;
     }

@@ -2,7 +2,7 @@
 
 import { DOMException } from './events.js';
 
-let clone = null;
+let codec = null;
 
 export function structuredClone(value, options = undefined) {
   if (options?.transfer?.length) {
@@ -12,9 +12,9 @@ export function structuredClone(value, options = undefined) {
     return value;
   }
   if (value instanceof ArrayBuffer) return value.slice(0);
-  clone ??= native.lazy(1).default;
+  codec ??= native.lazy(1);
   try {
-    return clone(value);
+    return codec.deserialize(codec.serialize(value));
   } catch (e) {
     throw new DOMException(`structuredClone: ${e.message}`, 'DataCloneError');
   }

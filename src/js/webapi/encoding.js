@@ -115,7 +115,7 @@ export class TextDecoder {
   }
 }
 
-// As utf8_incomplete in C, which leaves these bytes out.
+// As js_utf8_incomplete in C, which leaves these bytes out.
 function incompleteUtf8(bytes) {
   for (let back = 1; back <= 3 && back <= bytes.length; back++) {
     const c = bytes[bytes.length - back];

@@ -159,8 +159,11 @@ export class Request extends Body {
   static ownMethod(r) {
     return r.#method;
   }
+  // As it is sent: a fragment stays here.
   static ownUrl(r) {
-    return r.#url;
+    if (r.#url === null) return null;
+    const hash = r.#url.indexOf('#');
+    return hash < 0 ? r.#url : r.#url.slice(0, hash);
   }
   static headers(r) {
     return r.#headers;

@@ -1,1 +1,1 @@
-export { default } from '@ungap/structured-clone';
+export { deserialize, serialize } from '@ungap/structured-clone';
