@@ -1,0 +1,79 @@
+/* A real sidecar process, confined as ever, with the test as its supervisor and outer door. */
+#ifndef SALLYPORT_TESTS_SIDECAR_FIXTURE_H
+#define SALLYPORT_TESTS_SIDECAR_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "gate/gate.h"
+#include "ipc/channel.h"
+#include "loop/loop.h"
+
+#include <sys/types.h>
+
+#define DEADLINE_MS 20000
+
+struct exchange;
+
+struct fixture {
+    struct loop *loop;
+    struct loop_timer *deadline;
+    pid_t pid;
+    int tcp, dns_udp, dns_tcp, key, user_ns, net_ns;
+    uint16_t port, dns_port, dns_tcp_port;
+    struct ipc_channel *control;
+    struct buf cert; /* DER, of READY */
+    unsigned ready;
+    bool control_closed;
+    struct gate *gate;
+    bool gate_closed;
+    struct exchange *exchanges; /* linked, newest first */
+    unsigned requests;
+    unsigned tunnels;
+    unsigned notes[GATE_NOTE_COUNT];
+    char note_detail[128];
+    char last_sni[256];
+    char last_name[256];
+    uint16_t last_dest_port;
+    bool last_tls;
+    bool last_proxy;
+    unsigned resets; /* streams that the sidecar gave up */
+    char dir[64];
+    char ca_path[96];
+};
+
+/* What a client got. */
+struct result {
+    struct buf out;
+    int status; /* exit status of a program */
+    bool reset; /* raw: the connection ended with RST */
+};
+
+int fixture_setup(void **state);        /* intercepts HTTPS */
+int fixture_setup_tunnel(void **state); /* does not */
+int fixture_teardown(void **state);
+void fixture_kill(struct fixture *f);
+/* A process on the same sockets, key and certificate. */
+void fixture_start(struct fixture *f, bool intercept);
+void fixture_gate_end(struct fixture *f); /* the outer door dies */
+void fixture_gate_new(struct fixture *f);
+
+/* Runs the loop until done(arg), or fails at the deadline. */
+void fixture_run(struct fixture *f, bool (*done)(void *arg), void *arg);
+/* sh -c command, its output; $PORT, $CA, $DNS, $DNSTCP and $C (curl with the CA, every name to the
+ * sidecar) are set. */
+void shell(struct fixture *f, struct result *r, const char *command);
+/* Sends bytes in the clear, gathers what comes until the end. */
+void raw(struct fixture *f, struct result *r, struct span bytes);
+void result_free(struct result *r);
+bool result_has(const struct result *r, const char *text);
+
+/* outer.c: the outer door of the tests; behaves as the path says. */
+extern const struct gate_events outer_events;
+void outer_forget(struct fixture *f);
+
+#endif
