@@ -267,23 +267,19 @@ bool url_set_pathname(struct url *u, struct span value)
     return ok;
 }
 
-static bool change_tail(struct edit *e, char mark, enum url_set set, struct span *to)
+/* The mark goes before tabs and newlines do: in "\t#x" the '#' is part of the fragment. */
+static struct span without_mark(struct span value, char mark)
 {
-    struct span in = e->value;
-
-    if (in.len > 0 && in.ptr[0] == mark) {
-        in = span_from(in, 1);
-    }
-    bool ok = url_percent_encode(&e->made, in, set);
-    *to = buf_span(&e->made);
-    return ok;
+    return value.len > 0 && value.ptr[0] == mark ? span_from(value, 1) : value;
 }
 
 bool url_set_search(struct url *u, struct span value)
 {
     struct edit e;
     enum url_set set = url_is_special(u) ? URL_SET_SPECIAL_QUERY : URL_SET_QUERY;
-    bool ok = edit_begin(&e, u, value, true) && change_tail(&e, '?', set, &e.parts.query);
+    bool ok = edit_begin(&e, u, without_mark(value, '?'), true) &&
+              url_percent_encode(&e.made, e.value, set);
+    e.parts.query = buf_span(&e.made);
     e.parts.has_query = value.len > 0;
     return edit_end(&e, u, ok);
 }
@@ -291,8 +287,9 @@ bool url_set_search(struct url *u, struct span value)
 bool url_set_hash(struct url *u, struct span value)
 {
     struct edit e;
-    bool ok =
-        edit_begin(&e, u, value, true) && change_tail(&e, '#', URL_SET_FRAGMENT, &e.parts.fragment);
+    bool ok = edit_begin(&e, u, without_mark(value, '#'), true) &&
+              url_percent_encode(&e.made, e.value, URL_SET_FRAGMENT);
+    e.parts.fragment = buf_span(&e.made);
     e.parts.has_fragment = value.len > 0;
     return edit_end(&e, u, ok);
 }
