@@ -75,7 +75,7 @@ enum url_ip_class url_ip_class(const uint8_t addr[16]);
 const char *url_ip_class_name(enum url_ip_class c); /* "public", "loopback", … */
 
 /* The IPv4 addresses (host order) that an IPv6 address stands for; at most two (Teredo: server and
- * client). Returns how many. */
+ * client; local NAT64: both ways to write it). Returns how many. */
 size_t url_ip_embedded(const uint8_t addr[16], uint32_t out[2]);
 
 /* Names at which clouds serve metadata, refused whatever they resolve to. */

@@ -103,12 +103,18 @@ size_t url_ip_embedded(const uint8_t a[16], uint32_t out[2])
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     static const uint8_t translated[12] = {[8] = 0xff, [9] = 0xff}; /* RFC 2765 */
     static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+    static const uint8_t local64[6] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
     static const uint8_t isatap[4] = {0x00, 0x00, 0x5e, 0xfe};
 
     if ((memcmp(a, compatible, 12) == 0 && word(a + 12) > 1) || memcmp(a, mapped, 12) == 0 ||
         memcmp(a, translated, 12) == 0 || memcmp(a, nat64, 12) == 0) {
         out[0] = word(a + 12);
         return 1;
+    }
+    if (memcmp(a, local64, 6) == 0) { /* RFC 8215: a /96 in it, or itself as a /48 (RFC 6052 2.2) */
+        out[0] = word(a + 12);
+        out[1] = V4(a[6], a[7], a[9], a[10]);
+        return 2;
     }
     if (a[0] == 0x20 && a[1] == 0x02) { /* 6to4, RFC 3056 */
         out[0] = word(a + 2);
