@@ -159,7 +159,7 @@ enum url_ip_class url_ip_class(const uint8_t addr[16])
     }
     for (size_t i = 0, n = url_ip_embedded(addr, inner); i < n; i++) {
         enum url_ip_class c = class4(inner[i]);
-        if (c != URL_IP_PUBLIC) {
+        if (c != URL_IP_PUBLIC && (c != URL_IP_OTHER || outer == URL_IP_PUBLIC)) {
             return c;
         }
     }
