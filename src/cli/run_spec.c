@@ -181,6 +181,7 @@ static int fill_id(const char *id, struct spec *s, struct error *err)
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     }
     s->id = strdup(id != NULL ? id : text);
+    s->keep_state = id != NULL;
     return s->id != NULL ? 0 : error_set(err, ENOMEM, "id");
 }
 
