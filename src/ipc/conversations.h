@@ -59,7 +59,7 @@ enum ipc_runtime_message {
     RUNTIME_KV,     /* [call, op "get"/"put"/"delete"/"list", namespace, key or prefix, value,
                        options json]. get: payload is the value, ok "none" when there is no key.
                        list: payload is the json of keys */
-    RUNTIME_EVENT,  /* [instance id, json line without newline]  egress event, contract 4 */
+    RUNTIME_EVENT,  /* [instance id, json lines joined by newline]  egress events, contract 4 */
     RUNTIME_LOG,    /* [instance id or empty, level, text]  console.* and failures of handlers */
 };
 

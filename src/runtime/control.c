@@ -1,0 +1,230 @@
+#include "runtime/control.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "runtime/call.h"
+#include "runtime/confine.h"
+#include "runtime/update.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static void send(struct runtime *rt, uint16_t type, const struct span *fields, size_t count)
+{
+    if (rt->control != NULL && !ipc_send(rt->control, type, fields, count, NULL, 0)) {
+        /* Nothing can be said any more: the supervisor starts another one. */
+        log_error("control channel: the supervisor does not read");
+        loop_stop(rt->loop);
+    }
+}
+
+void control_reply(struct runtime *rt, struct span seq, bool ok, struct span payload)
+{
+    struct span fields[] = {seq, ok ? SPAN_LIT("ok") : SPAN_LIT("error"), payload};
+    send(rt, RUNTIME_REPLY, fields, 3);
+}
+
+bool control_state(struct instance *inst, uint64_t call, struct span state)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)call);
+    struct span fields[] = {span_str(id), span_str(inst->id), state};
+    return ipc_send(inst->rt->control, RUNTIME_STATE, fields, 3, NULL, 0);
+}
+
+void control_events(struct instance *inst, struct span lines)
+{
+    struct span fields[] = {span_str(inst->id), lines};
+    send(inst->rt, RUNTIME_EVENT, fields, 2);
+}
+
+void runtime_log(struct runtime *rt, struct span instance, enum js_log_level level,
+                 struct span text)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    struct span fields[] = {instance, span_str(levels[level]), text};
+    send(rt, RUNTIME_LOG, fields, 3);
+}
+
+/* ---- messages ---- */
+
+static void on_secret(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    struct span name = m->fields[1];
+    bool put = span_eq(m->fields[3], SPAN_LIT("put"));
+    bool ok = put ? secrets_put(rt->secrets, name, m->fields[2], &err) == 0
+                  : secrets_remove(rt->secrets, name) || error_set(&err, 0, "no such secret") == 0;
+    if (ok && rt->version != NULL) {
+        js_secret_changed(rt->version, name, put);
+    }
+    control_reply(rt, m->fields[0], ok, ok ? SPAN_LIT("null") : span_str(err.text));
+}
+
+/* The whole of a memfd, mapped; {NULL, 0} for an empty one. */
+static int map_fd(int fd, struct span *out, struct error *err)
+{
+    struct stat st;
+    *out = (struct span){NULL, 0};
+    if (fstat(fd, &st) != 0) {
+        return error_set(err, errno, "bundle");
+    }
+    if (st.st_size == 0) {
+        return 0;
+    }
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED) {
+        return error_set(err, errno, "bundle: map");
+    }
+    *out = span_of(p, (size_t)st.st_size);
+    return 0;
+}
+
+static void unmap(struct span s)
+{
+    if (s.ptr != NULL) {
+        munmap((void *)(uintptr_t)s.ptr, s.len);
+    }
+}
+
+static int start(struct runtime *rt, struct ipc_message *m, struct buf *facts, struct error *err)
+{
+    struct span bundle = {NULL, 0};
+    struct span map = {NULL, 0};
+    if (rt->started) {
+        return error_set(err, 0, "start: it was started before");
+    }
+    int rc = map_fd(m->fds[0], &bundle, err);
+    rc = rc == 0 ? map_fd(m->fds[1], &map, err) : rc;
+    rc = rc == 0 ? runtime_start(rt, m->fields[0], bundle, map, err) : rc;
+    unmap(bundle);
+    unmap(map);
+    rc = rc == 0 ? runtime_facts(rt, facts, err) : rc;
+    return rc == 0 && rt->confine ? confine(rt, err) : rc;
+}
+
+static void on_start(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    struct buf facts;
+    buf_init(&facts, 4u * 1024u * 1024u);
+    if (start(rt, m, &facts, &err) == 0) {
+        struct span fields[] = {buf_span(&facts)};
+        send(rt, RUNTIME_READY, fields, 1);
+    } else {
+        struct span fields[] = {span_str(err.text)};
+        send(rt, RUNTIME_FAILED, fields, 1);
+        loop_stop(rt->loop);
+    }
+    buf_free(&facts);
+}
+
+static void on_instance_add(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    struct buf facts;
+    buf_init(&facts, 4u * 1024u * 1024u);
+    struct instance_spec spec = {.id = m->fields[1],
+                                 .class_name = m->fields[2],
+                                 .options = m->fields[3],
+                                 .state = m->fields[4]};
+    struct instance *inst = instance_create(rt, &spec, &facts, &err);
+    bool ok = inst != NULL && instance_gate(inst, steal_fd(&m->fds[0]), &err) == 0;
+    if (inst != NULL && !ok) {
+        instance_destroy(inst);
+    }
+    control_reply(rt, m->fields[0], ok, ok ? buf_span(&facts) : span_str(err.text));
+    buf_free(&facts);
+}
+
+static void on_instance_remove(struct runtime *rt, struct ipc_message *m)
+{
+    struct instance *inst = instance_find(rt, m->fields[1]);
+    if (inst != NULL) {
+        instance_destroy(inst);
+    }
+    control_reply(rt, m->fields[0], inst != NULL,
+                  inst != NULL ? SPAN_LIT("null") : SPAN_LIT("no such instance"));
+}
+
+static void on_gate(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    struct instance *inst = instance_find(rt, m->fields[0]);
+    if (inst != NULL && instance_gate(inst, steal_fd(&m->fds[0]), &err) != 0) {
+        log_error("%s", err.text);
+    }
+}
+
+static void on_call(struct runtime *rt, struct ipc_message *m)
+{
+    struct instance *inst = instance_find(rt, m->fields[1]);
+    if (inst == NULL) {
+        control_reply(rt, m->fields[0], false, SPAN_LIT("no such instance"));
+        return;
+    }
+    call_start(inst, &(struct call_spec){
+                         .seq = m->fields[0], .method = m->fields[2], .args = m->fields[3]});
+}
+
+static void on_check(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    struct buf line;
+    buf_init(&line, 1024u * 1024u);
+    struct instance *inst = instance_find(rt, m->fields[1]);
+    int rc = inst != NULL ? instance_check(inst, m->fields[3], &line, &err)
+                          : error_set(&err, 0, "no such instance");
+    control_reply(rt, m->fields[0], rc == 0, rc == 0 ? buf_span(&line) : span_str(err.text));
+    buf_free(&line);
+}
+
+static void on_state_done(struct runtime *rt, struct ipc_message *m)
+{
+    update_saved(rt, m->fields[0], span_eq(m->fields[1], SPAN_LIT("ok")), m->fields[2]);
+}
+
+static void on_kv_done(struct runtime *rt, struct ipc_message *m)
+{
+    call_kv_done(rt, m->fields[0], m->fields[1], m->fields[2], m->fields[3]);
+}
+
+static void (*const handlers[])(struct runtime *rt, struct ipc_message *m) = {
+    [RUNTIME_SECRET] = on_secret,
+    [RUNTIME_START] = on_start,
+    [RUNTIME_INSTANCE_ADD] = on_instance_add,
+    [RUNTIME_INSTANCE_REMOVE] = on_instance_remove,
+    [RUNTIME_GATE] = on_gate,
+    [RUNTIME_CALL] = on_call,
+    [RUNTIME_CHECK] = on_check,
+    [RUNTIME_STATE_DONE] = on_state_done,
+    [RUNTIME_KV_DONE] = on_kv_done,
+};
+
+static void on_message(void *arg, struct ipc_message *m)
+{
+    struct runtime *rt = arg;
+    if (!rt->started && m->type != RUNTIME_SECRET && m->type != RUNTIME_START) {
+        log_error("control channel: a message before the start");
+        loop_stop(rt->loop);
+        return;
+    }
+    handlers[m->type](rt, m);
+}
+
+static void on_closed(void *arg, const char *why)
+{
+    struct runtime *rt = arg;
+    log_info("control channel: %s", why);
+    loop_stop(rt->loop);
+}
+
+int control_open(struct runtime *rt, int fd, struct error *err)
+{
+    rt->control =
+        ipc_channel_create(rt->loop, fd, ipc_runtime_hears, on_message, on_closed, rt, err);
+    return rt->control != NULL ? 0 : -1;
+}

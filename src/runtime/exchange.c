@@ -1,0 +1,310 @@
+#include "runtime/exchange.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void report(struct exchange *ex)
+{
+    ex->flow.bytes_in = ex->inbound != NULL ? inbound_bytes(ex->inbound) : 0;
+    ex->flow.bytes_out = ex->relay.bytes;
+    flow_report(&ex->flow, ex->method, ex->target, buf_span(&ex->secrets));
+}
+
+static void exchange_free(struct exchange *ex)
+{
+    struct instance *inst = ex->flow.inst;
+    report(ex);
+    upstream_fetch_cancel(ex->up);
+    relay_stop(&ex->relay);
+    if (ex->task != 0) {
+        if (ex->handled) {
+            ex->handled = false;
+            js_task_abort(inst->rt->version, ex->task, "the client went away");
+        }
+        runtime_task_close(inst->rt, ex->task);
+    }
+    inbound_detach(ex->inbound);
+    flow_close(&ex->flow);
+    buf_free(&ex->secrets);
+    free(ex->headers);
+    free((void *)(uintptr_t)ex->url.ptr);
+    free(ex);
+}
+
+/* The response is out: what is left is the rest of the request's body, if somebody reads it. */
+static void settle(struct exchange *ex)
+{
+    if (!ex->out_ended) {
+        return;
+    }
+    report(ex);
+    if (ex->inbound == NULL || inbound_complete(ex->inbound)) {
+        exchange_free(ex);
+    } else {
+        inbound_discard_unread(ex->inbound);
+    }
+}
+
+static void reset(struct exchange *ex, enum gate_reset reason, const char *error)
+{
+    if (ex->flow.error == NULL) {
+        ex->flow.error = error;
+    }
+    if (ex->inbound != NULL) {
+        inbound_cut(ex->inbound);
+    }
+    gate_send_reset(ex->flow.inst->gate, ex->flow.stream, reason);
+    exchange_free(ex);
+}
+
+/* ---- the request ---- */
+
+static struct exchange *exchange_open(struct instance *inst, uint32_t stream,
+                                      const struct gate_request *req)
+{
+    struct exchange *ex = calloc(1, sizeof *ex);
+    struct gate_header line = {req->method, req->target};
+    struct gate_header *headers = fields_copy(req->headers, req->header_count, &line);
+    if (ex == NULL || headers == NULL) {
+        free(ex);
+        free(headers);
+        return NULL;
+    }
+    ex->headers = headers;
+    ex->header_count = req->header_count;
+    ex->method = headers[req->header_count].name;
+    ex->target = headers[req->header_count].value;
+    ex->is_head = span_eq(ex->method, SPAN_LIT("HEAD"));
+    ex->relay = (struct relay){.gate = inst->gate, .stream = stream};
+    buf_init(&ex->secrets, INJECT_TEXT_MAX);
+    flow_open(&ex->flow, FLOW_EXCHANGE, inst, stream);
+    ex->flow.proto = req->version == 20 ? "h2" : req->version == 10 ? "http/1.0" : "http/1.1";
+    gate_stream_bind(inst->gate, stream, ex);
+    return ex;
+}
+
+static bool inbound_open(struct exchange *ex, const struct gate_request *req)
+{
+    struct inbound_spec spec = {.loop = ex->flow.inst->rt->loop,
+                                .gate = ex->flow.inst->gate,
+                                .stream = ex->flow.stream,
+                                .length = req->length,
+                                .expect = req->expect_continue};
+    ex->inbound = req->end ? NULL : inbound_create(&spec);
+    return req->end || ex->inbound != NULL;
+}
+
+static void deny(struct exchange *ex, const struct policy_verdict *v)
+{
+    if (handler_denied(ex, v)) {
+        return;
+    }
+    struct buf value;
+    buf_init(&value, 1024);
+    buf_appendf(&value, "denied; rule=\"%s\"; host=\"" SPAN_FMT "\"", policy_rule_name(v->rule),
+                SPAN_ARG(url_host_span(&ex->flow.dest.host)));
+    exchange_answer(ex, &(struct answer){.status = 520,
+                                         .text = "Origin is disallowed",
+                                         .decision = buf_span(&value)});
+    buf_free(&value);
+}
+
+static void judge(struct exchange *ex)
+{
+    struct policy_verdict v;
+    flow_decide(&ex->flow, POLICY_REQUEST, &v);
+    switch (v.decision) {
+    case POLICY_ALLOW:
+        forward_start(ex);
+        return;
+    case POLICY_HANDLER:
+        handler_start(ex, &v);
+        return;
+    case POLICY_DENY:
+        deny(ex, &v);
+        return;
+    }
+}
+
+void exchange_request(struct instance *inst, uint32_t stream, const struct gate_request *req)
+{
+    struct exchange *ex = exchange_open(inst, stream, req);
+    struct refusal why;
+    if (ex == NULL || !inbound_open(ex, req)) {
+        gate_send_reset(inst->gate, stream, GATE_RESET_INTERNAL);
+        if (ex != NULL) {
+            exchange_free(ex);
+        }
+        return;
+    }
+    if (!destination_of_request(req, &ex->flow.dest, &why)) {
+        ex->flow.error = why.error;
+        exchange_answer(
+            ex, &(struct answer){.status = why.status, .close = why.close, .text = why.text});
+        return;
+    }
+    ex->flow.has_dest = true;
+    if (inst->flow_count > inst->rt->app.limits.exchanges) {
+        ex->flow.error = "overload";
+        exchange_answer(ex, &(struct answer){.status = 503, .text = "Too many requests at once"});
+        return;
+    }
+    judge(ex);
+}
+
+void exchange_data(struct exchange *ex, struct span bytes)
+{
+    if (ex->inbound == NULL || !inbound_feed(ex->inbound, bytes)) {
+        reset(ex, GATE_RESET_INTERNAL, "malformed");
+        return;
+    }
+    if (ex->out_ended && inbound_over_drain(ex->inbound)) {
+        reset(ex, GATE_RESET_CANCEL, NULL);
+    }
+}
+
+void exchange_end(struct exchange *ex)
+{
+    if (ex->inbound != NULL) {
+        inbound_end(ex->inbound);
+    }
+    settle(ex);
+}
+
+void exchange_writable(struct exchange *ex)
+{
+    relay_pump(&ex->relay);
+}
+
+void exchange_cut(struct exchange *ex, const char *error)
+{
+    if (!ex->out_ended && ex->flow.error == NULL) {
+        ex->flow.error = error;
+    }
+    if (ex->inbound != NULL) {
+        inbound_cut(ex->inbound);
+    }
+    exchange_free(ex);
+}
+
+/* ---- the response ---- */
+
+static void relayed(void *arg, int result)
+{
+    struct exchange *ex = arg;
+    if (result != 0) {
+        reset(ex, GATE_RESET_TRUNCATED, result == -ECANCELED ? "cancelled" : "protocol");
+        return;
+    }
+    ex->out_ended = true;
+    settle(ex);
+}
+
+static size_t upstream_trailers(struct source *source, const struct gate_header **out)
+{
+    const struct http1_header *list = NULL;
+    size_t count = upstream_body_trailers(source, &list);
+    *out = (const struct gate_header *)(const void *)list;
+    return count;
+}
+
+void exchange_respond(struct exchange *ex, const struct exchange_response *res)
+{
+    struct gate *gate = ex->flow.inst->gate;
+    struct gate_response head = res->head;
+    head.end = res->body == NULL;
+    if (!gate_send_response(gate, ex->flow.stream, &head)) {
+        source_close(res->body);
+        if (ex->flow.error == NULL) {
+            ex->flow.error = "protocol";
+            exchange_answer(ex, &(struct answer){.status = 502,
+                                                 .text = "The response head is too large",
+                                                 .error = "protocol"});
+        } else {
+            reset(ex, GATE_RESET_INTERNAL, NULL);
+        }
+        return;
+    }
+    ex->head_sent = true;
+    ex->flow.status = head.status;
+    if (res->body == NULL) {
+        ex->out_ended = true;
+        settle(ex);
+        return;
+    }
+    ex->relay.source = res->body;
+    ex->relay.direct = res->direct;
+    ex->relay.trailers = res->trailers ? upstream_trailers : NULL;
+    ex->relay.done = relayed;
+    ex->relay.arg = ex;
+    relay_start(&ex->relay);
+}
+
+/* A client that waits for 100, or has more to send than is drained, loses the connection: where
+ * the next request begins would not be known in time. */
+static bool must_close(const struct exchange *ex)
+{
+    return ex->inbound != NULL && !inbound_complete(ex->inbound) &&
+           (inbound_waits(ex->inbound) || inbound_left(ex->inbound) > INBOUND_DRAIN_MAX);
+}
+
+void exchange_answer(struct exchange *ex, const struct answer *a)
+{
+    struct gate_header headers[3];
+    size_t count = 0;
+    headers[count++] =
+        (struct gate_header){SPAN_LIT("content-type"), SPAN_LIT("text/plain;charset=UTF-8")};
+    if (a->decision.len > 0) {
+        headers[count++] = (struct gate_header){SPAN_LIT("sallyport-decision"), a->decision};
+    }
+    if (a->error != NULL) {
+        headers[count++] = (struct gate_header){SPAN_LIT("sallyport-error"), span_str(a->error)};
+    }
+    struct span text = span_str(a->text);
+    struct exchange_response res = {.head = {.status = a->status,
+                                             .close = a->close || must_close(ex),
+                                             .length = (int64_t)text.len,
+                                             .headers = headers,
+                                             .header_count = count}};
+    if (!ex->is_head && text.len > 0) {
+        res.body = source_from_bytes(text);
+        if (res.body == NULL) {
+            reset(ex, GATE_RESET_INTERNAL, "overload");
+            return;
+        }
+    }
+    exchange_respond(ex, &res);
+}
+
+void exchange_upstream_failed(struct exchange *ex, enum upstream_failure f, const char *why)
+{
+    static const uint16_t status[UPSTREAM_FAILURE_COUNT] = {
+        [UPSTREAM_DNS] = 502,      [UPSTREAM_ADDRESS] = 502,     [UPSTREAM_CONNECT] = 502,
+        [UPSTREAM_PROTOCOL] = 502, [UPSTREAM_CERTIFICATE] = 526, [UPSTREAM_TIMEOUT] = 504,
+        [UPSTREAM_INTERNAL] = 503, [UPSTREAM_CANCELLED] = 400,
+    };
+    ex->flow.error = upstream_failure_name(f);
+    ex->flow.decision = "error";
+    exchange_answer(ex, &(struct answer){.status = status[f],
+                                         .text = why,
+                                         .error = status[f] == 502 ? ex->flow.error : NULL});
+}
+
+void exchange_handler_failed(struct exchange *ex, struct span text)
+{
+    struct instance *inst = ex->flow.inst;
+    struct buf line;
+    buf_init(&line, 20u * 1024u);
+    snprintf(ex->flow.failure, sizeof ex->flow.failure, "%08x-%llu", (unsigned)ex->flow.wall_ms,
+             (unsigned long long)++inst->rt->failures);
+    buf_appendf(&line, "handler failed, id %s: ", ex->flow.failure);
+    buf_append(&line, text.ptr, text.len < 16384 ? text.len : 16384);
+    runtime_log(inst->rt, span_str(inst->id), JS_LOG_ERROR, buf_span(&line));
+    buf_free(&line);
+    char body[64];
+    snprintf(body, sizeof body, "Handler failed (%s)", ex->flow.failure);
+    ex->flow.error = "handler";
+    ex->flow.decision = "error";
+    exchange_answer(ex, &(struct answer){.status = 500, .text = body});
+}

@@ -1,0 +1,204 @@
+/*
+ * Requests that a handler of the user's answers: how they enter JavaScript and what comes back.
+ */
+#include "base/clock.h"
+#include "proto/url/url.h"
+#include "runtime/exchange.h"
+#include "runtime/fetch.h"
+#include "runtime/watchdog.h"
+
+#include <stdlib.h>
+
+struct span exchange_url(struct exchange *ex)
+{
+    if (ex->url.ptr != NULL) {
+        return ex->url;
+    }
+    struct buf text;
+    struct url url;
+    buf_init(&text, URL_INPUT_MAX);
+    struct span target = span_eq(ex->target, SPAN_LIT("*")) ? SPAN_LIT("/") : ex->target;
+    if (destination_origin(&ex->flow.dest, &text) && buf_append_span(&text, target) &&
+        url_parse(&url, buf_span(&text), NULL)) {
+        struct span href = url_get_href(&url);
+        char *copy = malloc(href.len + 1);
+        if (copy != NULL) {
+            memcpy(copy, href.ptr, href.len);
+            ex->url = span_of(copy, href.len);
+        }
+        url_free(&url);
+    }
+    buf_free(&text);
+    return ex->url.ptr != NULL ? ex->url : span_of("", 0);
+}
+
+void handler_progress(struct exchange *ex)
+{
+    ex->deadline_ms = clock_monotonic_ms() + ex->flow.inst->rt->app.limits.request_ms;
+}
+
+void handler_clock(struct exchange *ex, uint64_t now_ms)
+{
+    if (!ex->handled || ex->fetches > 0 || now_ms < ex->deadline_ms) {
+        return;
+    }
+    struct runtime *rt = ex->flow.inst->rt;
+    ex->handled = false;
+    js_task_abort(rt->version, ex->task, "time limit");
+    runtime_log(rt, span_str(ex->flow.inst->id), JS_LOG_ERROR,
+                SPAN_LIT("handler: no answer within its time limit"));
+    ex->flow.error = "timeout";
+    exchange_answer(ex, &(struct answer){.status = 504, .text = "The handler took too long"});
+}
+
+static void run(struct exchange *ex, uint32_t handler, struct span params)
+{
+    struct runtime *rt = ex->flow.inst->rt;
+    ex->task = runtime_task_open(rt, TASK_EXCHANGE, ex);
+    if (ex->task == 0) {
+        ex->flow.error = "overload";
+        exchange_answer(ex, &(struct answer){.status = 503, .text = "Too many requests at once"});
+        return;
+    }
+    ex->handled = true;
+    handler_progress(ex);
+    struct js_dispatch d = {
+        .task = ex->task, .handler = handler, .instance = ex->flow.inst->js, .params = params};
+    watchdog_name(ex->flow.inst->id);
+    /* It may be answered, and gone, when this returns. */
+    js_dispatch(rt->version, &d);
+}
+
+void handler_start(struct exchange *ex, const struct policy_verdict *v)
+{
+    const struct js_class *cls = ex->flow.inst->cls;
+    uint32_t handler = JS_HANDLER_NONE;
+    if (cls != NULL) {
+        switch (v->rule) {
+        case POLICY_RULE_SET_OUTBOUND_BY_HOST:
+        case POLICY_RULE_SET_OUTBOUND_HANDLER:
+            handler = v->index < cls->handler_count ? cls->handlers[v->index].handler : handler;
+            break;
+        case POLICY_RULE_OUTBOUND_BY_HOST:
+            handler = v->index < cls->host_count ? cls->hosts[v->index].handler : handler;
+            break;
+        case POLICY_RULE_OUTBOUND:
+            handler = cls->outbound;
+            break;
+        case POLICY_RULE_DENIED_HOSTS:
+        case POLICY_RULE_ALLOWED_HOSTS:
+        case POLICY_RULE_ENABLE_INTERNET:
+        case POLICY_RULE_ALLOWED_TCP:
+        case POLICY_RULE_URL:
+        case POLICY_RULE_COUNT:
+            break;
+        }
+    }
+    if (handler == JS_HANDLER_NONE) {
+        exchange_handler_failed(ex, SPAN_LIT("the policy names a handler that is not there"));
+        return;
+    }
+    run(ex, handler, v->params);
+}
+
+bool handler_denied(struct exchange *ex, const struct policy_verdict *v)
+{
+    const struct js_class *cls = ex->flow.inst->cls;
+    if (cls == NULL || cls->denied == JS_HANDLER_NONE) {
+        return false;
+    }
+    json_t *json = json_pack("{s:s, s:s%, s:s%, s:s}", "rule", policy_rule_name(v->rule), "host",
+                             ex->flow.dest.host.text, (size_t)ex->flow.dest.host.len, "pattern",
+                             v->pattern.ptr != NULL ? v->pattern.ptr : "", v->pattern.len, "reason",
+                             v->reason != NULL ? v->reason : "");
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (text != NULL) {
+        run(ex, cls->denied, span_str(text));
+        free(text);
+    }
+    return text != NULL;
+}
+
+/* ---- the answer ---- */
+
+/* Fills body and length; false: there is no memory for it. */
+static bool result_body(struct exchange *ex, const struct js_result *res,
+                        struct exchange_response *out)
+{
+    struct runtime *rt = ex->flow.inst->rt;
+    int64_t upstream_length = res->base != 0 ? fetch_length(rt, res->base) : -1;
+    out->head.length = -1;
+    switch (res->body.kind) {
+    case JS_BODY_NONE:
+        out->head.length = ex->is_head || res->status == 304 ? upstream_length : 0;
+        return true;
+    case JS_BODY_REQUEST:
+        out->body = ex->inbound != NULL ? inbound_take(ex->inbound) : NULL;
+        out->head.length = out->body != NULL ? out->body->length : 0;
+        return true;
+    case JS_BODY_RESPONSE:
+        out->head.length = fetch_length(rt, res->body.id);
+        out->body = fetch_take_body(rt, res->body.id);
+        out->direct = out->trailers = out->body != NULL;
+        return true;
+    case JS_BODY_BYTES:
+        out->head.length = (int64_t)res->body.bytes.len;
+        out->body = res->body.bytes.len > 0 ? source_from_bytes(res->body.bytes) : NULL;
+        return out->body != NULL || res->body.bytes.len == 0;
+    case JS_BODY_SOURCE:
+        out->body = res->body.source;
+        out->head.length = out->body->length;
+        return true;
+    }
+    return false;
+}
+
+static void body_without_place(struct exchange *ex, uint16_t status, struct exchange_response *out)
+{
+    if (out->body != NULL && (ex->is_head || status == 204 || status == 304)) {
+        source_close(out->body);
+        out->body = NULL;
+        out->direct = out->trailers = false;
+    }
+    if (status == 204) {
+        out->head.length = -1;
+    }
+}
+
+static void answer_with(struct exchange *ex, const struct js_result *res)
+{
+    struct runtime *rt = ex->flow.inst->rt;
+    struct fields f = {0};
+    struct exchange_response out = {.head = {.status = res->status}};
+    size_t count = 0;
+    const struct gate_header *base = res->base != 0 ? fetch_headers(rt, res->base, &count) : NULL;
+    bool ok = result_body(ex, res, &out) && fields_add_all(&f, base, count) &&
+              fields_apply(&f, &res->headers);
+    uint32_t given = res->body.kind == JS_BODY_RESPONSE ? res->body.id : 0;
+    if (res->base != 0 || given != 0) {
+        flow_peer_set(&ex->flow, fetch_peer(rt, given != 0 ? given : res->base));
+    }
+    if (!ok || res->status < 200 || res->status > 599) {
+        source_close(out.body);
+        fetch_close(rt, given);
+        exchange_handler_failed(ex, SPAN_LIT("the response holds what no response may carry"));
+        return;
+    }
+    body_without_place(ex, res->status, &out);
+    out.head.headers = f.items;
+    out.head.header_count = f.count;
+    /* The list may point into a fetch, which therefore goes last; the exchange may be gone then. */
+    exchange_respond(ex, &out);
+    fetch_close(rt, given);
+}
+
+void handler_done(struct exchange *ex, const struct js_result *res)
+{
+    ex->handled = false;
+    if (res->kind == JS_RESULT_ERROR) {
+        exchange_handler_failed(ex, res->error);
+    } else {
+        answer_with(ex, res);
+    }
+}

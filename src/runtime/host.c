@@ -1,0 +1,149 @@
+/*
+ * What JavaScript asks of the runtime. Every callback comes from inside a turn of the engine, so
+ * nothing here calls back into it.
+ */
+#include "runtime/call.h"
+#include "runtime/exchange.h"
+#include "runtime/fetch.h"
+#include "runtime/update.h"
+#include "tls/crypto.h"
+
+static struct exchange *exchange_of(void *arg, uint32_t task)
+{
+    return runtime_task(arg, task, TASK_EXCHANGE);
+}
+
+static struct span request_method(void *arg, uint32_t task)
+{
+    struct exchange *ex = exchange_of(arg, task);
+    return ex != NULL ? ex->method : SPAN_LIT("GET");
+}
+
+static struct span request_url(void *arg, uint32_t task)
+{
+    struct exchange *ex = exchange_of(arg, task);
+    return ex != NULL ? exchange_url(ex) : span_of("", 0);
+}
+
+static bool request_has_body(void *arg, uint32_t task)
+{
+    struct exchange *ex = exchange_of(arg, task);
+    return ex != NULL && ex->inbound != NULL;
+}
+
+static bool request_headers(void *arg, uint32_t task, struct buf *out)
+{
+    struct exchange *ex = exchange_of(arg, task);
+    if (ex == NULL) {
+        return false;
+    }
+    const struct destination *d = &ex->flow.dest;
+    bool ok = buf_append_str(out, "host\n") && buf_append_span(out, url_host_span(&d->host)) &&
+              (d->port == destination_default_port(d->secure) ||
+               buf_appendf(out, ":%u", (unsigned)d->port)) &&
+              buf_append_str(out, "\n") && fields_text(ex->headers, ex->header_count, out);
+    int64_t length = ex->inbound != NULL ? inbound_length(ex->inbound) : -1;
+    return ok && (length < 0 || buf_appendf(out, "content-length\n%lld\n", (long long)length));
+}
+
+static struct source *request_body(void *arg, uint32_t task)
+{
+    struct exchange *ex = exchange_of(arg, task);
+    return ex != NULL && ex->inbound != NULL ? inbound_take(ex->inbound) : NULL;
+}
+
+static struct span response_url(void *arg, uint32_t fetch)
+{
+    return fetch_url(arg, fetch);
+}
+
+static bool response_headers(void *arg, uint32_t fetch, struct buf *out)
+{
+    return fetch_headers_text(arg, fetch, out);
+}
+
+static struct source *response_body(void *arg, uint32_t fetch)
+{
+    return fetch_take_body(arg, fetch);
+}
+
+static bool do_fetch(void *arg, const struct js_fetch *f)
+{
+    struct exchange *ex = exchange_of(arg, f->task);
+    struct instance *inst = ex != NULL ? ex->flow.inst : call_instance(arg, f->task);
+    if (inst == NULL) {
+        if (f->body.kind == JS_BODY_SOURCE) {
+            source_close(f->body.source);
+        }
+        return false;
+    }
+    return fetch_start(inst, ex, f);
+}
+
+static void do_fetch_close(void *arg, uint32_t fetch)
+{
+    fetch_close(arg, fetch);
+}
+
+static void done(void *arg, uint32_t task, const struct js_result *res)
+{
+    struct exchange *ex = exchange_of(arg, task);
+    if (ex != NULL) {
+        handler_done(ex, res);
+    }
+}
+
+static struct span secret(void *arg, struct span name)
+{
+    struct runtime *rt = arg;
+    return secrets_get(rt->secrets, name);
+}
+
+static void log_text(void *arg, void *owner, enum js_log_level level, struct span text)
+{
+    struct instance *inst = owner;
+    runtime_log(arg, inst != NULL ? span_str(inst->id) : span_of("", 0), level, text);
+}
+
+static enum tls_hash crypto_hash(enum js_hash hash)
+{
+    static const enum tls_hash hashes[] = {[JS_SHA1] = TLS_SHA1,
+                                           [JS_SHA256] = TLS_SHA256,
+                                           [JS_SHA384] = TLS_SHA384,
+                                           [JS_SHA512] = TLS_SHA512,
+                                           [JS_MD5] = TLS_MD5};
+    return hashes[hash];
+}
+
+static int digest(enum js_hash hash, struct span data, unsigned char *out, size_t *len)
+{
+    return tls_digest(crypto_hash(hash), data, out, len);
+}
+
+static int hmac(enum js_hash hash, struct span key, struct span data, unsigned char *out,
+                size_t *len)
+{
+    return tls_hmac(crypto_hash(hash), key, data, out, len);
+}
+
+const struct js_host runtime_js_host = {
+    .request_method = request_method,
+    .request_url = request_url,
+    .request_has_body = request_has_body,
+    .request_headers = request_headers,
+    .request_body = request_body,
+    .response_url = response_url,
+    .response_headers = response_headers,
+    .response_body = response_body,
+    .fetch = do_fetch,
+    .fetch_close = do_fetch_close,
+    .done = done,
+    .call_done = call_done,
+    .kv = call_kv,
+    .policy_set = update_from_code,
+    .secret = secret,
+    .log = log_text,
+    .random = tls_random,
+    .digest = digest,
+    .hmac = hmac,
+};

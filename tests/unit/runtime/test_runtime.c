@@ -1,0 +1,509 @@
+/* The outer door in one process: a gate whose inner end is the test, and an origin on loopback. */
+#include "gate/gate.h"
+#include "origin.h"
+#include "runtime/exchange.h"
+#include "runtime/instance.h"
+#include "runtime/update.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#define S(x)        SPAN_LIT(x)
+#define DEADLINE_MS 10000u
+
+struct reply { /* what came back on the last stream */
+    uint32_t stream;
+    uint16_t status;
+    bool close;
+    int64_t length;
+    char decision[256];
+    char error[64];
+    size_t bytes;
+    char body[4096];
+    size_t unread; /* bytes that were not credited yet */
+    bool hold;     /* give no credit */
+    bool over;
+    bool reset;
+    bool continued;
+    uint64_t sum;
+};
+
+static struct {
+    struct loop *loop;
+    struct runtime *rt;
+    struct instance *inst;
+    struct gate *inner;
+    struct reply reply;
+    uint16_t port;
+    bool closed;
+    bool late;
+    /* a body that is being sent */
+    uint32_t out_stream;
+    size_t out_left;
+} t;
+
+static void stop_when_over(void)
+{
+    loop_stop(t.loop);
+}
+
+static void on_response(void *arg, uint32_t stream, const struct gate_response *res)
+{
+    (void)arg;
+    assert_int_equal(stream, t.reply.stream);
+    t.reply.status = res->status;
+    t.reply.close = res->close;
+    t.reply.length = res->length;
+    for (size_t i = 0; i < res->header_count; i++) {
+        const struct gate_header *h = &res->headers[i];
+        if (span_ieq(h->name, S("sallyport-decision"))) {
+            snprintf(t.reply.decision, sizeof t.reply.decision, SPAN_FMT, SPAN_ARG(h->value));
+        } else if (span_ieq(h->name, S("sallyport-error"))) {
+            snprintf(t.reply.error, sizeof t.reply.error, SPAN_FMT, SPAN_ARG(h->value));
+        }
+    }
+    if (res->end) {
+        t.reply.over = true;
+        stop_when_over();
+    }
+}
+
+static void on_data(void *arg, uint32_t stream, struct span bytes)
+{
+    (void)arg;
+    size_t room =
+        sizeof t.reply.body - 1 -
+        (t.reply.bytes < sizeof t.reply.body - 1 ? t.reply.bytes : sizeof t.reply.body - 1);
+    memcpy(t.reply.body + (sizeof t.reply.body - 1 - room), bytes.ptr,
+           bytes.len < room ? bytes.len : room);
+    t.reply.bytes += bytes.len;
+    if (t.reply.hold) {
+        t.reply.unread += bytes.len;
+        if (t.reply.unread == GATE_CREDIT_INITIAL) {
+            stop_when_over();
+        }
+    } else {
+        gate_credit(t.inner, stream, bytes.len);
+    }
+}
+
+static void on_end(void *arg, uint32_t stream, const struct gate_header *trailers, size_t count)
+{
+    (void)arg, (void)stream, (void)trailers, (void)count;
+    t.reply.over = true;
+    stop_when_over();
+}
+
+static void on_reset(void *arg, uint32_t stream, enum gate_reset reason)
+{
+    (void)arg, (void)stream, (void)reason;
+    t.reply.reset = true;
+    t.reply.over = true;
+    stop_when_over();
+}
+
+static void send_body(void)
+{
+    static char block[16384];
+    memset(block, 1, sizeof block);
+    while (t.out_left > 0) {
+        size_t want = t.out_left < sizeof block ? t.out_left : sizeof block;
+        size_t n = gate_send_data(t.inner, t.out_stream, span_of(block, want));
+        t.out_left -= n;
+        if (n == 0) {
+            (void)gate_send_room(t.inner, t.out_stream);
+            return;
+        }
+    }
+    gate_send_end(t.inner, t.out_stream, NULL, 0);
+}
+
+static void on_writable(void *arg, uint32_t stream)
+{
+    (void)arg, (void)stream;
+    send_body();
+}
+
+static void on_inform(void *arg, uint32_t stream, uint16_t status)
+{
+    (void)arg, (void)stream;
+    assert_int_equal(status, 100);
+    t.reply.continued = true;
+    send_body();
+}
+
+static void on_closed(void *arg, const char *why)
+{
+    (void)arg, (void)why;
+    t.closed = true;
+    stop_when_over();
+}
+
+static void on_opened(void *arg, uint32_t stream)
+{
+    (void)arg, (void)stream;
+}
+
+static const struct gate_events inner_events = {.data = on_data,
+                                                .end = on_end,
+                                                .reset = on_reset,
+                                                .writable = on_writable,
+                                                .closed = on_closed,
+                                                .response = on_response,
+                                                .inform = on_inform,
+                                                .opened = on_opened};
+
+static void on_deadline(void *arg)
+{
+    (void)arg;
+    t.late = true;
+    loop_stop(t.loop);
+}
+
+static void run(void)
+{
+    struct loop_timer *timer = loop_timer_start(t.loop, DEADLINE_MS, 0, on_deadline, NULL);
+    t.late = false;
+    loop_run(t.loop);
+    loop_timer_cancel(timer);
+    assert_false(t.late);
+}
+
+static struct gate_request request(const char *method, const char *host, const char *target)
+{
+    return (struct gate_request){.peer = {.conn = 1, .dest_port = 80},
+                                 .version = 11,
+                                 .end = true,
+                                 .length = -1,
+                                 .method = span_str(method),
+                                 .target = span_str(target),
+                                 .authority = span_str(host)};
+}
+
+static void send_request(const struct gate_request *req)
+{
+    memset(&t.reply, 0, sizeof t.reply);
+    t.reply.stream = gate_send_request(t.inner, req);
+    assert_int_not_equal(t.reply.stream, 0);
+}
+
+static void get(const char *host, const char *target)
+{
+    struct gate_request req = request("GET", host, target);
+    send_request(&req);
+    run();
+}
+
+static void connect_gate(void)
+{
+    int fds[2];
+    struct error err;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(instance_gate(t.inst, fds[0], &err), 0);
+    t.closed = false;
+    t.inner = gate_create(t.loop, GATE_INNER, fds[1], &inner_events, NULL, &err);
+    assert_non_null(t.inner);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct error err;
+    char app[512];
+    memset(&t, 0, sizeof t);
+    t.port = origin_start();
+    t.loop = loop_create(&err);
+    t.rt = runtime_create(t.loop, -1, &err);
+    t.rt->confine = false;
+    snprintf(app, sizeof app,
+             "{\"name\":\"t\",\"module\":false,\"resolve\":[\"origin.test:80:127.0.0.1:%u\","
+             "\"dead.test:80:127.0.0.1:1\"]}",
+             t.port);
+    assert_int_equal(runtime_start(t.rt, span_str(app), span_of("", 0), span_of("", 0), &err), 0);
+    struct instance_spec spec = {
+        .id = S("box"), .options = S("{\"deny\":[\"denied.test\"]}"), .state = span_of("", 0)};
+    struct buf facts;
+    buf_init(&facts, 4096);
+    t.inst = instance_create(t.rt, &spec, &facts, &err);
+    assert_non_null(t.inst);
+    assert_true(span_eq(buf_span(&facts), S("{\"class\":\"Sandbox\",\"intercept_https\":true,"
+                                            "\"internet\":true,\"warnings\":[]}")));
+    buf_free(&facts);
+    connect_gate();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    gate_destroy(t.inner);
+    runtime_destroy(t.rt);
+    loop_destroy(t.loop);
+    return 0;
+}
+
+static void change(const char *method, const char *args)
+{
+    update_from_call(t.inst, S("1"), span_str(method), span_str(args));
+}
+
+/* ---- */
+
+static void allowed_passes_through(void **state)
+{
+    (void)state;
+    struct gate_header headers[] = {{S("X-One"), S("1")}, {S("x-two"), S("")}};
+    struct gate_request req = request("GET", "Origin.test.", "/echo?q=1");
+    req.headers = headers;
+    req.header_count = 2;
+    send_request(&req);
+    run();
+    assert_int_equal(t.reply.status, 200);
+    assert_non_null(strstr(t.reply.body, "GET /echo?q=1 HTTP/1.1\r\n"));
+    assert_non_null(strstr(t.reply.body, "origin.test\r\n"));
+    assert_non_null(strstr(t.reply.body, "X-One: 1\r\n"));
+    assert_int_equal(t.reply.length, t.reply.bytes);
+    assert_int_equal(t.inst->flow_count, 0);
+}
+
+static void denied_says_why(void **state)
+{
+    (void)state;
+    unsigned before = origin_requests();
+    get("denied.test", "/");
+    assert_int_equal(t.reply.status, 520);
+    assert_string_equal(t.reply.body, "Origin is disallowed");
+    assert_string_equal(t.reply.decision, "denied; rule=\"deniedHosts\"; host=\"denied.test\"");
+    assert_false(t.reply.close);
+    assert_int_equal(origin_requests(), before);
+}
+
+static void change_holds_for_the_next_request(void **state)
+{
+    (void)state;
+    get("origin.test", "/echo");
+    assert_int_equal(t.reply.status, 200);
+    change("setAllowedHosts", "[[\"other.test\"]]");
+    get("origin.test", "/echo");
+    assert_int_equal(t.reply.status, 520);
+    change("allowHost", "[\"origin.test\"]");
+    get("origin.test", "/echo");
+    assert_int_equal(t.reply.status, 200);
+}
+
+static void body_up_over_credit(void **state)
+{
+    (void)state;
+    struct gate_request req = request("POST", "origin.test", "/");
+    req.end = false;
+    req.length = 3 * 1024 * 1024;
+    send_request(&req);
+    t.out_stream = t.reply.stream;
+    t.out_left = (size_t)req.length;
+    send_body();
+    run();
+    assert_int_equal(t.reply.status, 200);
+    assert_string_equal(t.reply.body, "3145728 bytes, sum 3145728");
+}
+
+static void body_waits_for_100(void **state)
+{
+    (void)state;
+    struct gate_request req = request("POST", "origin.test", "/");
+    req.end = false;
+    req.length = 5;
+    req.expect_continue = true;
+    send_request(&req);
+    t.out_stream = t.reply.stream;
+    t.out_left = 5;
+    run();
+    assert_true(t.reply.continued);
+    assert_string_equal(t.reply.body, "5 bytes, sum 5");
+}
+
+static void denied_body_is_not_asked_for(void **state)
+{
+    (void)state;
+    struct gate_request req = request("POST", "denied.test", "/");
+    req.end = false;
+    req.length = 5;
+    req.expect_continue = true;
+    send_request(&req);
+    run();
+    assert_int_equal(t.reply.status, 520);
+    assert_false(t.reply.continued);
+    assert_true(t.reply.close);
+    gate_send_reset(t.inner, t.reply.stream, GATE_RESET_CANCEL);
+    get("denied.test", "/");
+    assert_int_equal(t.reply.status, 520);
+    assert_int_equal(t.inst->flow_count, 0);
+}
+
+static void denied_body_is_drained_then_cut(void **state)
+{
+    (void)state;
+    struct gate_request req = request("POST", "denied.test", "/");
+    req.end = false;
+    req.length = 16 * 1024 * 1024;
+    send_request(&req);
+    t.out_stream = t.reply.stream;
+    t.out_left = (size_t)req.length;
+    send_body();
+    while (!t.reply.reset) {
+        run();
+    }
+    assert_int_equal(t.reply.status, 520);
+    assert_true(t.reply.close);
+    assert_true(t.out_left > 8u * 1024 * 1024);
+    assert_int_equal(t.inst->flow_count, 0);
+}
+
+static void body_longer_than_said(void **state)
+{
+    (void)state;
+    struct gate_request req = request("POST", "origin.test", "/");
+    req.end = false;
+    req.length = 4;
+    send_request(&req);
+    gate_send_data(t.inner, t.reply.stream, S("12345"));
+    run();
+    assert_true(t.reply.reset);
+    assert_int_equal(t.inst->flow_count, 0);
+}
+
+static void slow_reader_stalls_the_sender(void **state)
+{
+    (void)state;
+    struct gate_request req = request("GET", "origin.test", "/big");
+    send_request(&req);
+    t.reply.hold = true;
+    run();
+    assert_int_equal(t.reply.bytes, GATE_CREDIT_INITIAL);
+    t.reply.hold = false;
+    gate_credit(t.inner, t.reply.stream, t.reply.unread);
+    run();
+    assert_int_equal(t.reply.bytes, ORIGIN_BIG);
+    assert_int_equal(t.reply.length, -1);
+}
+
+static void cut_body_is_seen(void **state)
+{
+    (void)state;
+    get("origin.test", "/cut");
+    assert_int_equal(t.reply.status, 200);
+    assert_true(t.reply.reset);
+}
+
+static void misdirected_and_malformed(void **state)
+{
+    (void)state;
+    struct gate_request req = request("GET", "b.test", "/");
+    req.peer.tls = true;
+    req.peer.dest_port = 443;
+    req.peer.sni = S("a.test");
+    send_request(&req);
+    run();
+    assert_int_equal(t.reply.status, 421);
+    assert_true(t.reply.close);
+    get("a b", "/");
+    assert_int_equal(t.reply.status, 400);
+    req = request("TRACE", "origin.test", "/");
+    send_request(&req);
+    run();
+    assert_int_equal(t.reply.status, 405);
+}
+
+static void failures_upstream_have_names(void **state)
+{
+    (void)state;
+    get("127.0.0.1", "/");
+    assert_int_equal(t.reply.status, 502);
+    assert_string_equal(t.reply.error, "address");
+    get("169.254.169.254", "/");
+    assert_int_equal(t.reply.status, 502);
+    assert_string_equal(t.reply.error, "address");
+    get("dead.test", "/");
+    assert_int_equal(t.reply.status, 502);
+    assert_string_equal(t.reply.error, "connect");
+}
+
+static void gone_client_ends_the_exchange(void **state)
+{
+    (void)state;
+    struct gate_request req = request("GET", "origin.test", "/slow");
+    send_request(&req);
+    uint32_t slow = t.reply.stream;
+    get("denied.test", "/");
+    assert_int_equal(t.inst->flow_count, 1);
+    gate_send_reset(t.inner, slow, GATE_RESET_CANCEL);
+    get("denied.test", "/");
+    assert_int_equal(t.inst->flow_count, 0);
+    send_request(&req);
+    get("denied.test", "/");
+    assert_int_equal(t.inst->flow_count, 1);
+    gate_destroy(t.inner);
+    connect_gate();
+    assert_int_equal(t.inst->flow_count, 0);
+    get("origin.test", "/echo");
+    assert_int_equal(t.reply.status, 200);
+}
+
+static void overload_is_refused_at_once(void **state)
+{
+    (void)state;
+    t.rt->app.limits.exchanges = 2;
+    struct gate_request req = request("GET", "origin.test", "/slow");
+    send_request(&req);
+    send_request(&req);
+    get("origin.test", "/echo");
+    assert_int_equal(t.reply.status, 503);
+}
+
+static void check_sends_nothing(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct error err;
+    buf_init(&out, 65536);
+    assert_int_equal(instance_check(t.inst, S("https://Denied.test./x"), &out, &err), 0);
+    assert_true(
+        span_eq(buf_span(&out), S("{\"url\":\"https://Denied.test./x\",\"host\":\"denied.test\","
+                                  "\"decision\":\"deny\",\"rule\":\"deniedHosts\",\"pattern\":"
+                                  "\"denied.test\",\"handler\":null}")));
+    buf_clear(&out);
+    assert_int_equal(instance_check(t.inst, S("ftp://a.test"), &out, &err), 0);
+    assert_non_null(strstr(buf_span(&out).ptr, "\"rule\":\"url\""));
+    buf_free(&out);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(allowed_passes_through),
+        TEST(denied_says_why),
+        TEST(change_holds_for_the_next_request),
+        TEST(body_up_over_credit),
+        TEST(body_waits_for_100),
+        TEST(denied_body_is_not_asked_for),
+        TEST(denied_body_is_drained_then_cut),
+        TEST(body_longer_than_said),
+        TEST(slow_reader_stalls_the_sender),
+        TEST(cut_body_is_seen),
+        TEST(misdirected_and_malformed),
+        TEST(failures_upstream_have_names),
+        TEST(gone_client_ends_the_exchange),
+        TEST(overload_is_refused_at_once),
+        TEST(check_sends_nothing),
+    };
+    if (getenv("ONLY"))
+        cmocka_set_test_filter(getenv("ONLY"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
