@@ -28,16 +28,20 @@ struct refusal {
 /* io_uring makes sockets and connects past a filter on socket(); ENOSYS makes its users fall back.
  * The others are not needed by programs and have a long record of kernel holes, or reach what is
  * per user and not per namespace (keys), or files by handle past every mount. */
-static const struct refusal refused[] = {{SYS_io_uring_setup, ENOSYS},
-                                         {SYS_io_uring_enter, ENOSYS},
-                                         {SYS_io_uring_register, ENOSYS},
-                                         {SYS_keyctl, EPERM},
-                                         {SYS_add_key, EPERM},
-                                         {SYS_request_key, EPERM},
-                                         {SYS_bpf, EPERM},
-                                         {SYS_perf_event_open, EPERM},
-                                         {SYS_userfaultfd, EPERM},
-                                         {SYS_open_by_handle_at, EPERM}};
+static const struct refusal refused[] = {
+    {SYS_io_uring_setup, ENOSYS},
+    {SYS_io_uring_enter, ENOSYS},
+    {SYS_io_uring_register, ENOSYS},
+    {SYS_keyctl, EPERM},
+    {SYS_add_key, EPERM},
+    {SYS_request_key, EPERM},
+    {SYS_bpf, EPERM},
+    {SYS_perf_event_open, EPERM},
+    {SYS_userfaultfd, EPERM},
+    {SYS_open_by_handle_at, EPERM},
+    /* A nested mount namespace that dropped the old tree could rename a folder which is a mount
+     * point everywhere else, and so step around what is pinned there. */
+    {SYS_umount2, EPERM}};
 
 static int refuse(scmp_filter_ctx ctx, int nr, int answer, unsigned count,
                   const struct scmp_arg_cmp *cmp)
