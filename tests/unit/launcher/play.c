@@ -107,8 +107,10 @@ bool play_go(struct play *p)
     while (!p->start.started) {
         ssize_t n = read(p->report, bytes, sizeof(bytes));
         if (n <= 0) {
-            isolate_start_report_failure(&p->start, p->failure, sizeof(p->failure));
-            (void)play_receive(p, UINT16_MAX); /* the launcher's own words, when it said any */
+            /* The launcher's own words, when it said any; else bubblewrap's. */
+            if (!play_receive(p, UINT16_MAX) && p->start.len > 0) {
+                isolate_start_report_failure(&p->start, p->failure, sizeof(p->failure));
+            }
             return false;
         }
         isolate_start_report_feed(&p->start, span_of(bytes, (size_t)n));
