@@ -5,7 +5,7 @@
  * start, or 0 after a refusal. */
 static size_t request_line(struct span in, struct http1_request *out, struct http1_refusal *refusal)
 {
-    size_t start = in.ptr[0] == '\r' ? 2 : 0;
+    size_t start = in.ptr[0] == '\r' && in.ptr[1] == '\n' ? 2 : 0;
     const char *lf = memchr(in.ptr + start, '\n', in.len - start);
     struct span line = span_of(in.ptr + start, (size_t)(lf - in.ptr) - 1 - start);
     const char *sp = memchr(line.ptr, ' ', line.len);

@@ -97,6 +97,7 @@ static const struct {
     {400, " GET / HTTP/1.1\r\n" H "\r\n"},
     {400, "G(T / HTTP/1.1\r\n" H "\r\n"},
     {400, "\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n"},
+    {400, "\r\r\nGET / HTTP/1.1\r\n" H "\r\n"},
     {400, "GET / http/1.1\r\n" H "\r\n"},
     {400, "GET / HTTP/1.10\r\n" H "\r\n"},
     {400, "GET a HTTP/1.1\r\n" H "\r\n"},
