@@ -59,10 +59,10 @@ void call_start(struct instance *inst, const struct call_spec *spec)
 {
     if (span_eq(spec->method, SPAN_LIT("$policy"))) {
         describe(inst, spec->seq);
-    } else if (inst->js != NULL) {
-        call_js(inst, spec);
     } else if (change_is_method(spec->method)) {
         update_from_call(inst, spec->seq, spec->method, spec->args);
+    } else if (inst->js != NULL) {
+        call_js(inst, spec);
     } else {
         control_reply(inst->rt, spec->seq, false,
                       SPAN_LIT("the class Sandbox has no method of that name"));
