@@ -9,8 +9,8 @@
 #include "proto/url/url.h"
 
 /* What a non-ASCII domain may measure before it is given to ICU, whose time grows faster than the
- * input. No name that resolves is a quarter as long. */
-#define URL_IDNA_INPUT_MAX 2048
+ * input. No name that resolves is half as long. */
+#define URL_IDNA_INPUT_MAX 1024
 
 /* The parts of a url while it is built; every span is lent. */
 struct url_parts {
