@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/start.h"
 #include "config/bundle.h"
+#include "isolate/probe.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -73,6 +74,23 @@ static bool check_siblings(bool json)
     return true;
 }
 
+static bool check_kernel(bool json)
+{
+    static const char *const results[] = {[ISOLATE_CHECK_OK] = "ok",
+                                          [ISOLATE_CHECK_WARN] = "warn",
+                                          [ISOLATE_CHECK_MISSING] = "missing"};
+    struct isolate_check checks[ISOLATE_CHECKS_MAX];
+    size_t count = isolate_probe(checks);
+    bool good = true;
+    for (size_t i = 0; i < count; i++) {
+        struct finding f = {checks[i].name, results[checks[i].result], checks[i].detail,
+                            checks[i].remedy};
+        print_finding(&f, json);
+        good &= checks[i].result != ISOLATE_CHECK_MISSING;
+    }
+    return good;
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
     struct options o = {false};
@@ -83,6 +101,7 @@ static int run(const struct command *self, int argc, char **argv)
         return status;
     }
     bool good = check_siblings(o.json);
+    good &= check_kernel(o.json);
     good &=
         check_program("bubblewrap", "/usr/bin/bwrap", "no sandbox without /usr/bin/bwrap", o.json);
     good &= check_program("esbuild", bundle_esbuild(),
