@@ -102,8 +102,6 @@ static int run(const struct command *self, int argc, char **argv)
     }
     bool good = check_siblings(o.json);
     good &= check_kernel(o.json);
-    good &=
-        check_program("bubblewrap", "/usr/bin/bwrap", "no sandbox without /usr/bin/bwrap", o.json);
     good &= check_program("esbuild", bundle_esbuild(),
                           "no TypeScript module without /usr/bin/esbuild", o.json);
     return good ? 0 : EXIT_FAILED;

@@ -1,20 +1,29 @@
 #include "base/cleanup.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
+#include "config/config.h"
 #include "config/paths.h"
 #include "store/store.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <time.h>
 
 struct options {
+    const char *config;
     const char *ttl;
     const char *metadata;
     const char *prefix;
 };
 
 static const struct arg_option options[] = {
+    {.name = "config",
+     .letter = 'c',
+     .value = "PATH",
+     .help = "NS may be a binding of this configuration",
+     .kind = ARG_STRING,
+     .offset = offsetof(struct options, config)},
     {.name = "ttl",
      .value = "SECONDS",
      .help = "put: the value expires after so long (60 or more)",
@@ -143,9 +152,33 @@ static int act(struct store *s, int n, char **argv, const struct options *o, str
     return 1;
 }
 
+/* The id of the namespace that the configuration binds to this name, a copy; the name itself when
+ * it binds none. NULL with a sentence on failure. */
+static char *namespace_id(const char *config, const char *name, struct error *err)
+{
+    struct config c = {.dir = NULL};
+    if (config != NULL && config_load(config, &c, err) < 0) {
+        return NULL;
+    }
+    const char *id = name;
+    json_t *list = json_object_get(c.app, "kv");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *one = json_array_get(list, i);
+        if (strcmp(json_string_value(json_object_get(one, "binding")), name) == 0) {
+            id = json_string_value(json_object_get(one, "id"));
+        }
+    }
+    char *copy = strdup(id);
+    config_free(&c);
+    if (copy == NULL) {
+        error_set(err, ENOMEM, "kv");
+    }
+    return copy;
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct options o = {NULL, NULL, NULL};
+    struct options o = {.config = NULL};
     int n = 0;
     int status = ask_args(self, argc, argv, &o, &n);
     status = status != 0 ? status : ask_operands(self, n, 2, 3);
@@ -153,6 +186,11 @@ static int run(const struct command *self, int argc, char **argv)
         return status;
     }
     struct error err;
+    cleanup_free char *ns = namespace_id(o.config, argv[1], &err);
+    if (ns == NULL) {
+        return fail(&err);
+    }
+    argv[1] = ns;
     struct store *s = open_store(&err);
     int rc = s != NULL ? act(s, n, argv, &o, &err) : -1;
     if (s != NULL) {
@@ -166,8 +204,9 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command command_kv = {
     .name = "kv",
-    .usage = "put NS KEY [--ttl SECONDS] [--metadata JSON]   (the value from standard input)\n"
-             "get NS KEY\nls NS [--prefix TEXT]\nrm NS KEY",
+    .usage =
+        "put NS KEY [-c PATH] [--ttl SECONDS] [--metadata JSON]   (the value from standard input)\n"
+        "get NS KEY [-c PATH]\nls NS [-c PATH] [--prefix TEXT]\nrm NS KEY [-c PATH]",
     .summary = "reads and writes KV namespaces; NS is the id in the configuration",
     .options = options,
     .run = run,
