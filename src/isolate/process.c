@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static char *title_start;
@@ -97,12 +98,12 @@ int isolate_process_die_with_parent(pid_t parent, struct error *err)
 
 void isolate_process_reset_signals(void)
 {
-    struct sigaction dfl;
-    memset(&dfl, 0, sizeof(dfl));
-    dfl.sa_handler = SIG_DFL;
-    for (int i = 1; i <= SIGRTMAX; i++) {
+    /* Past the C library, which keeps two signals for itself and refuses to touch them; its own
+     * posix_spawn leaves those ignored. All zero is the kernel's structure for the default. */
+    static const unsigned long dfl[8];
+    for (int i = 1; i <= 64; i++) {
         if (i != SIGKILL && i != SIGSTOP) {
-            sigaction(i, &dfl, NULL); /* the two that the C library keeps answer EINVAL */
+            (void)syscall(SYS_rt_sigaction, i, dfl, NULL, 8);
         }
     }
     sigset_t none;
