@@ -155,7 +155,10 @@ void tunnel_open(struct instance *inst, uint32_t stream, const struct gate_peer 
         refuse(t, GATE_RESET_INTERNAL, "overload");
         return;
     }
-    flow_decide(&t->flow, peer->tls ? POLICY_TLS_TUNNEL : POLICY_TCP_TUNNEL, &v);
+    /* Where HTTPS is opened, a tunnel that calls itself TLS would pass by the handlers: only an
+     * allowedTcp rule lets it through, as any other bytes. */
+    bool by_sni = peer->tls && !inst->intercept_https;
+    flow_decide(&t->flow, by_sni ? POLICY_TLS_TUNNEL : POLICY_TCP_TUNNEL, &v);
     if (v.decision != POLICY_ALLOW) {
         refuse(t, GATE_RESET_DENIED, NULL);
         return;

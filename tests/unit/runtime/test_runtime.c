@@ -42,6 +42,7 @@ static struct {
     struct reply reply;
     uint16_t port;
     bool closed;
+    bool opened;
     bool late;
     /* a body that is being sent */
     uint32_t out_stream;
@@ -148,6 +149,8 @@ static void on_closed(void *arg, const char *why)
 static void on_opened(void *arg, uint32_t stream)
 {
     (void)arg, (void)stream;
+    t.opened = true;
+    stop_when_over();
 }
 
 static const struct gate_events inner_events = {.data = on_data,
@@ -419,6 +422,32 @@ static void misdirected_and_malformed(void **state)
     assert_int_equal(t.reply.status, 405);
 }
 
+static void tunnel_of(const char *sni)
+{
+    struct gate_peer peer = {.conn = 1, .tls = true, .dest_port = 80, .sni = span_str(sni)};
+    memset(&t.reply, 0, sizeof t.reply);
+    t.reply.stream = gate_send_tunnel(t.inner, &peer);
+    assert_int_not_equal(t.reply.stream, 0);
+}
+
+/* An inner door that was taken over must not get round a handler by calling a stream a tunnel. */
+static void tls_tunnel_only_where_https_is_not_opened(void **state)
+{
+    (void)state;
+    tunnel_of("origin.test");
+    run();
+    assert_true(t.reply.reset);
+    assert_false(t.opened);
+    t.inst->intercept_https = false;
+    tunnel_of("denied.test");
+    run();
+    assert_true(t.reply.reset);
+    tunnel_of("origin.test");
+    run();
+    assert_true(t.opened);
+    assert_false(t.reply.reset);
+}
+
 static void failures_upstream_have_names(void **state)
 {
     (void)state;
@@ -498,6 +527,7 @@ int main(void)
         TEST(slow_reader_stalls_the_sender),
         TEST(cut_body_is_seen),
         TEST(misdirected_and_malformed),
+        TEST(tls_tunnel_only_where_https_is_not_opened),
         TEST(failures_upstream_have_names),
         TEST(gone_client_ends_the_exchange),
         TEST(overload_is_refused_at_once),
