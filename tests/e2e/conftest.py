@@ -21,7 +21,7 @@ from origin import Authority, Origin  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("SALLYPORT_BUILD", ROOT / "build"))
-ACCOUNT = "sallyport-e2e"
+ACCOUNT = f"sallyport-e2e-{os.getpid()}"
 PROGRAMS = ("sallyport", "sallyport-supervisor", "sallyport-sidecar", "sallyport-runtime",
             "sallyport-launcher", "sallyport-agent")
 
@@ -52,7 +52,6 @@ def account():
         yield pwd.getpwuid(os.getuid())
         return
     env = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    subprocess.run(["userdel", "-rf", ACCOUNT], env=env, capture_output=True, check=False)
     subprocess.run(["useradd", "-m", "-s", "/bin/bash", ACCOUNT], env=env, check=True)
     yield pwd.getpwnam(ACCOUNT)
     subprocess.run(["userdel", "-rf", ACCOUNT], env=env, capture_output=True, check=True)
@@ -167,6 +166,26 @@ def authority(stage):
 def origin(authority):
     with Origin(authority) as it:
         yield it
+
+
+def gate_processes(user):
+    """(pid, title) of every process of ours that was started from this test run's programs."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            exe = os.readlink(entry / "exe").removesuffix(" (deleted)")
+            title = (entry / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if exe.startswith(str(user.bin)):
+            found.append((int(entry.name), title))
+    return found
+
+
+def processes_of(user, title):
+    return [pid for pid, text in gate_processes(user) if text.startswith(title)]
 
 
 class Live:

@@ -30,25 +30,24 @@ class Authority:
         self.file.write_bytes(self.cert.public_bytes(serialization.Encoding.PEM))
         self.count = 0
 
-    def _build(self, subject, public, start=-1, days=2):
+    def _build(self, subject, public, start=-30, days=60, issuer=None):
         now = datetime.datetime.utcnow()
-        return (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name)
+        return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer or self.name)
                 .public_key(public).serial_number(x509.random_serial_number())
                 .not_valid_before(now + datetime.timedelta(days=start))
                 .not_valid_after(now + datetime.timedelta(days=start + days)))
 
-    def issue(self, names=None, start=-1, days=2, self_signed=False):
+    def issue(self, names=None, start=-1, days=20, self_signed=False):
         """A PEM file with a chain and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         sans = [x509.DNSName(n) for n in names or NAMES]
         if names is None:
             sans += [x509.IPAddress(ipaddress.ip_address(a)) for a in ("127.0.0.1", "::1", "192.0.2.9")]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "origin")])
-        builder = self._build(subject, key.public_key(), start, days)
+        builder = self._build(subject, key.public_key(), start, days,
+                              subject if self_signed else None)
         builder = builder.add_extension(x509.SubjectAlternativeName(sans), False).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
-        if self_signed:
-            builder = builder.issuer_name(subject)
         cert = builder.sign(key if self_signed else self.key, hashes.SHA256())
         self.count += 1
         path = self.folder / f"origin-{self.count}.pem"

@@ -1,9 +1,8 @@
 """Nonsense from the operator: one line with the reason, the right status, nothing started."""
-import subprocess
-
 import pytest
 
 import app
+from conftest import gate_processes
 
 
 def one_line(result, *words, code=None):
@@ -16,8 +15,7 @@ def one_line(result, *words, code=None):
 
 
 def nothing_runs(user):
-    out = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
-    return not any(l.startswith("sallyport-") for l in out.splitlines())
+    return gate_processes(user) == []
 
 
 def test_syntax_error_has_file_line_column(user):

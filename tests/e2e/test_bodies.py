@@ -5,17 +5,11 @@ import subprocess
 import pytest
 
 import app
-from conftest import wait_for
+from conftest import processes_of, wait_for
 from origin import pattern_sha256
 
 GIB = 1 << 30
 ABOVE_IDLE = 32 * 1024  # KiB that sidecar and runtime may each grow
-
-
-def processes_of(user, name):
-    out = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True)
-    rows = [line.split(None, 1) for line in out.stdout.splitlines()]
-    return [int(pid) for pid, args in rows if args.startswith(name)]
 
 
 def peak_kib(pid):

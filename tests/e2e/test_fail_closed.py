@@ -2,13 +2,13 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 import app
-from conftest import wait_for
-from test_bodies import processes_of
+from conftest import gate_processes, processes_of, wait_for
 
 POUND = r"""
 import http.client, ssl, sys, time, json
@@ -95,8 +95,8 @@ def test_supervisor_killed_ends_everything(user, origin):
     child.wait()
 
     def gone():
-        return not any(processes_of(user, n) for n in (
-            "sallyport-sidecar orphan", "sallyport-runtime", "sleep 986", "sleep 987"))
+        args = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
+        return not gate_processes(user) and "sleep 986" not in args and "sleep 987" not in args
     wait_for(gone, 5, "the end of every process")
 
 

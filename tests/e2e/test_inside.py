@@ -118,7 +118,7 @@ def test_policy_files_cannot_be_changed(user):
     script = "".join(f"({t}) > /tmp/out 2>/dev/null && [ -s /tmp/out -o '{t[:3]}' != 'cat' ] && echo 'BROKE: {t}'; "
                      for t in tries) + "echo fine > new && cat new"
     before = {p: p.read_bytes() for p in (user.work / "proj").rglob("*") if p.is_file()}
-    r = user.sallyport("run", "-c", "proj", "--", "sh", "-c", script, cwd=user.work / "proj")
+    r = user.sallyport("run", "-c", ".", "--", "sh", "-c", script, cwd=user.work / "proj")
     assert "BROKE" not in r.out and "hunter2" not in r.out, r
     after = {p: p.read_bytes() for p in (user.work / "proj").rglob("*") if p.is_file()}
     for path, text in before.items():
@@ -129,7 +129,7 @@ def test_a_planted_bundler_is_never_run(user, origin):
     app.write(user, folder="proj")
     user.write("proj/node_modules/.bin/esbuild", "#!/bin/sh\ntouch ../planted-ran\nexit 1\n", mode=0o755)
     user.write("proj/esbuild", "#!/bin/sh\ntouch planted-ran\nexit 1\n", mode=0o755)
-    r = user.sallyport("run", "-c", "proj", "--", "true", cwd=user.work / "proj")
+    r = user.sallyport("run", "-c", ".", "--", "true", cwd=user.work / "proj")
     assert r.code == 0, r
     assert not list(user.work.rglob("planted-ran"))
 
@@ -165,7 +165,7 @@ def test_inherited_descriptors_do_not_lead_out(user, tmp_path):
         out, err = child.communicate(timeout=30)
     finally:
         os.close(folder)
-    assert child.returncode == 125 and "directory" in err and len(err.strip().splitlines()) == 1, (out, err)
+    assert child.returncode == 125 and "folder" in err and len(err.strip().splitlines()) == 1, (out, err)
 
 
 def test_a_terminal_is_ours_not_the_hosts(user):

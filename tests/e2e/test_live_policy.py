@@ -85,6 +85,7 @@ def test_switch_from_code_with_params(user, origin):
 def test_unknown_handler_changes_nothing(user, origin):
     folder = app.write(user)
     c = Client(user, "-c", folder, "--id", "unk", *origin.options(*app.HOSTS))
+    assert c.get("/0")["status"] == 200
     r = user.sallyport("handler", "set", "unk", "nope")
     assert r.code != 0
     assert "Outbound handler method 'nope' not found in outboundHandlers for Box" in r.err

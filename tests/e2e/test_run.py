@@ -1,11 +1,12 @@
 """The first thing a user does: a command runs, its traffic is captured, nothing needs a setting."""
 import json
+import os
 import re
-import time
 
 import pytest
 
 import app
+from conftest import gate_processes, wait_for
 
 
 def test_exit_status_is_the_commands(user):
@@ -193,7 +194,7 @@ def test_two_sandboxes_do_not_trust_each_other(user, origin):
 def test_per_instance_credential(user, origin):
     folder = app.write(user)
     for name in ("alice", "bob"):
-        put = user.sallyport("kv", "put", "keys", name, "-c", folder, stdin=f"key-of-{name}")
+        put = user.sallyport("kv", "put", "keys", name, stdin=f"key-of-{name}")
         assert put.code == 0, put
     for name in ("alice", "bob"):
         r = user.sallyport("run", "-c", folder, "--id", name, *origin.options(*app.HOSTS), "--",
@@ -234,20 +235,10 @@ def test_events_tell_what_happened(user, origin):
 
 
 def test_nothing_is_left_behind(user, origin):
-    import os
-    import subprocess
-
-    def processes():
-        out = subprocess.run(["ps", "-eo", "pid,comm,args"], capture_output=True, text=True, check=True)
-        return [l for l in out.stdout.splitlines() if "sallyport-" in l and str(user.bin) in l]
-
     mounts = len(open("/proc/self/mounts").readlines())
     r = user.sallyport("run", "--id", "gone", "--", "sh", "-c", "setsid sleep 1000 & echo hi > file")
     assert r.code == 0, r
-    deadline = time.monotonic() + 5
-    while processes() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert processes() == []
+    wait_for(lambda: gate_processes(user) == [], 5, "the end of every process")
     assert len(open("/proc/self/mounts").readlines()) == mounts
     left = [p for p in (user.private / "runtime").rglob("*") if not p.is_dir()]
     assert left == []
