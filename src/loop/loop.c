@@ -110,17 +110,31 @@ static void handle_free(uv_handle_t *h)
     free(h->data);
 }
 
+static void watch_arm(struct loop_watch *w);
+
 static void watch_fired(uv_poll_t *uv, int status, int events)
 {
     struct loop_watch *w = uv->data;
     unsigned got = 0;
     if (status < 0) {
         got = LOOP_READ | LOOP_WRITE;
+        /* libuv has stopped the handle. But bytes may still stand before the error in the socket,
+         * so the owner's next read may not meet it yet. */
+        watch_arm(w);
     } else {
         got |= (events & UV_READABLE) != 0 ? LOOP_READ : 0;
         got |= (events & UV_WRITABLE) != 0 ? LOOP_WRITE : 0;
     }
     w->fn(w->arg, got);
+}
+
+static void watch_arm(struct loop_watch *w)
+{
+    int want = ((w->events & LOOP_READ) != 0 ? UV_READABLE : 0) |
+               ((w->events & LOOP_WRITE) != 0 ? UV_WRITABLE : 0);
+    if (want != 0) {
+        uv_poll_start(&w->uv, want, watch_fired);
+    }
 }
 
 int loop_watch_start(struct loop *l, int fd, unsigned events, loop_watch_fn fn, void *arg,
@@ -153,9 +167,7 @@ void loop_watch_set(struct loop_watch *w, unsigned events)
         uv_poll_stop(&w->uv);
         return;
     }
-    int want = ((events & LOOP_READ) != 0 ? UV_READABLE : 0) |
-               ((events & LOOP_WRITE) != 0 ? UV_WRITABLE : 0);
-    uv_poll_start(&w->uv, want, watch_fired);
+    watch_arm(w);
 }
 
 void loop_watch_cancel(struct loop_watch *w)
