@@ -23,6 +23,7 @@ struct origin_conn {
     struct buf in;
     struct buf out;
     bool busy;  /* a body is under way */
+    bool cut;   /* RST when all is out */
     bool drain; /* finish when all is out */
     bool deaf;  /* reads no more */
     bool dead;
@@ -60,6 +61,11 @@ static bool conn_write(struct origin_conn *c)
             return true;
         }
         buf_consume(&c->out, (size_t)n);
+    }
+    if (c->cut) {
+        tls_conn_flush(c->tls);
+        conn_drop(c, true);
+        return false;
     }
     if (c->drain) {
         c->drain = false;
@@ -112,6 +118,10 @@ static bool answer_early(struct origin_conn *c)
         c->deaf = true;
     } else if (is(c, "/continue")) {
         say(c, "HTTP/1.1 100 Continue\r\n\r\n");
+    } else if (is(c, "/impatient")) {
+        for (int i = 0; i < 20; i++) {
+            say(c, "HTTP/1.1 102 Processing\r\n\r\n");
+        }
     } else if (is(c, "/upgrade")) {
         say(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
     }
@@ -140,6 +150,17 @@ static void answer(struct origin_conn *c)
     } else if (is(c, "/cut")) {
         say(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
         c->drain = true;
+    } else if (is(c, "/cut-hard") || is(c, "/whole-then-cut")) {
+        bool whole = is(c, "/whole-then-cut");
+        assert_true(buf_appendf(&c->out, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nonly this",
+                                whole ? 9 : 100));
+        c->cut = true;
+    } else if (is(c, "/huge-head")) {
+        say(c, "HTTP/1.1 200 OK\r\n");
+        for (int i = 0; i < 200; i++) {
+            assert_true(buf_appendf(&c->out, "X-%d: %0400d\r\n", i, 0));
+        }
+        say(c, "Content-Length: 0\r\n\r\n");
     } else if (is(c, "/both")) {
         say(c,
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
@@ -322,10 +343,10 @@ static void on_query(void *arg, unsigned ready)
     if (s->silent) {
         return;
     }
-    static const uint8_t loopback[4] = {127, 0, 0, 1};
-    const uint8_t *addr = s->alternate && s->asked % 2 == 0 ? loopback : s->v4;
+    static const uint8_t loopback6[16] = {[15] = 1};
     size_t len = s->nxdomain ? dns_answer_error(&q, DNS_NXDOMAIN, out)
-                 : a         ? dns_answer_a(&q, addr, s->ttl, out)
+                 : a         ? dns_answer_a(&q, s->v4, s->ttl, out)
+                 : s->v6     ? dns_answer_aaaa(&q, loopback6, s->ttl, out)
                              : dns_answer_empty(&q, out);
     assert_int_equal(sendto(s->fd, out, len, 0, (struct sockaddr *)&from, from_len), len);
 }

@@ -41,7 +41,7 @@ struct name_server {
     bool silent;
     uint32_t ttl;
     uint8_t v4[4];
-    bool alternate; /* every second answer is 127.0.0.1 */
+    bool v6; /* AAAA is answered with ::1, where nobody listens */
     bool nxdomain;
 };
 

@@ -579,7 +579,7 @@ static void broken_upload(void **state)
 static void malformed_responses(void **state)
 {
     struct fixture *f = *state;
-    const char *paths[] = {"/both", "/fold", "/upgrade", "/die"};
+    const char *paths[] = {"/both", "/fold", "/upgrade", "/die", "/huge-head", "/impatient"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         struct call c = {0};
         get(f, &c, true, "secure.test", paths[i]);
@@ -601,6 +601,10 @@ static void truncated_bodies(void **state)
     get(f, &c, false, "plain.test", "/cut");
     assert_int_equal(c.end, -ECONNRESET);
     call_free(&c);
+    get(f, &c, true, "secure.test", "/cut-hard");
+    assert_int_equal(c.end, -ECONNRESET);
+    call_free(&c);
+    assert_true(list_empty(&f->up->conns));
 }
 
 static void hop_by_hop_goes(void **state)
@@ -763,6 +767,27 @@ static void private_when_allowed(void **state)
     call_wait(&c);
     assert_int_equal(c.failure, UPSTREAM_CONNECT);
     call_free(&c);
+}
+
+static void second_address_is_tried(void **state)
+{
+    struct fixture *f = *state;
+    struct call c = {0};
+    struct upstream_request req = request(false, "private.test", "GET", "/hello");
+    f->allow_private = true;
+    f->names.v6 = true;
+    f->names.ttl = 0;
+    req.port = f->plain.port;
+    for (unsigned i = 1; i <= 2; i++) {
+        call_start(f, &c, &req);
+        call_wait(&c);
+        assert_int_equal(c.status, 200);
+        /* A time to live of 0 is respected. */
+        assert_int_equal(f->names.asked, i);
+        call_free(&c);
+        origin_hang_up(&f->plain);
+        settle(f);
+    }
 }
 
 static void names_fail(void **state)
@@ -974,6 +999,7 @@ int main(void)
         TEST(silence_ends_in_time),
         TEST(private_addresses),
         TEST(private_when_allowed),
+        TEST(second_address_is_tried),
         TEST(names_fail),
         TEST(many_at_once),
         TEST(cancel_anywhere),
