@@ -22,7 +22,8 @@ int sidecar_prepare(struct sidecar *s, int argc, char **argv, struct error *err)
     list_init(&s->clients);
     list_init(&s->dns_clients);
     s->loop = loop_create(err);
-    return s->loop != NULL ? isolate_process_hide(err) : -1;
+    /* The supervisor's START waits for the launcher: time to make OpenSSL ready. */
+    return s->loop != NULL && tls_warm_up(err) == 0 ? isolate_process_hide(err) : -1;
 }
 
 static int start_take(struct sidecar *s, struct ipc_message *msg, struct sidecar_fds *fds,

@@ -59,6 +59,7 @@ BIO *tls_conn_bio(struct tls_conn *c);
 void tls_conn_fail_ssl(struct tls_conn *c, int ret);
 
 /* server.c, client.c */
+SSL_CTX *tls_server_context(const struct tls_server *s); /* lent */
 /* Checks that belong to the end of the handshake; false when they failed c. */
 bool tls_server_accepts(struct tls_conn *c);
 void tls_client_session_add(struct tls_conn *c, SSL_SESSION *session);

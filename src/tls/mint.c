@@ -104,7 +104,13 @@ static X509 *leaf_sign(struct tls_mint *m, struct span name, time_t now, time_t 
     };
     ssize_t len = tls_cert_write(&spec, der, sizeof der);
     const unsigned char *at = der;
-    return len > 0 ? d2i_X509(NULL, &at, len) : NULL;
+    X509 *cert = len > 0 ? d2i_X509(NULL, &at, len) : NULL;
+    /* Fills OpenSSL's cache of extensions now: one that memory failed half-way stays invalid. */
+    if (cert != NULL && X509_check_purpose(cert, -1, 0) != 1) {
+        X509_free(cert);
+        return NULL;
+    }
+    return cert;
 }
 
 static struct leaf *leaf_make(struct tls_mint *m, struct span name, time_t now, struct error *err)
@@ -228,11 +234,10 @@ static int ca_sign(struct tls_mint *m, struct span id, const uint8_t *point, str
 static int ca_open(struct tls_mint *m, struct span id, uint8_t *scalar, struct span cert,
                    struct error *err)
 {
-    static const uint8_t none[TLS_SCALAR_BYTES];
     uint8_t point[TLS_POINT_BYTES];
-    bool fresh = CRYPTO_memcmp(scalar, none, sizeof none) == 0;
-    if (fresh != (cert.len == 0) || cert.len > sizeof m->der) {
-        return error_set(err, 0, "CA of the instance: a key without certificate or the reverse");
+    bool fresh = cert.len == 0;
+    if (cert.len > sizeof m->der) {
+        return error_set(err, 0, "CA of the instance: certificate too long");
     }
     m->ca_key = fresh ? tls_key_generate(scalar, point) : tls_key_from_scalar(scalar, point);
     if (m->ca_key == NULL) {

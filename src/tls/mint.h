@@ -26,9 +26,10 @@
 
 struct tls_mint;
 
-/* id goes into the CA's common name: "Sallyport CA ID". A scalar that is all zero is filled with a
- * new key and cert_der must be empty; else the CA is the one of scalar and cert_der (copied).
- * scalar is lent. NULL with err when they do not fit each other. */
+/* id goes into the CA's common name: "Sallyport CA ID". Without cert_der a new key is made and
+ * written into scalar, whatever that held: a CA whose certificate nobody got is no CA. Else the CA
+ * is the one of scalar and cert_der (copied); NULL with err when they do not fit each other.
+ * scalar is lent. */
 struct tls_mint *tls_mint_create(struct span id, uint8_t scalar[TLS_SCALAR_BYTES],
                                  struct span cert_der, struct error *err);
 void tls_mint_destroy(struct tls_mint *m); /* NULL is allowed */

@@ -58,6 +58,11 @@ struct tls_server *tls_server_create(struct tls_mint *mint, struct error *err)
     return s;
 }
 
+SSL_CTX *tls_server_context(const struct tls_server *s)
+{
+    return s->ctx;
+}
+
 void tls_server_destroy(struct tls_server *s)
 {
     if (s != NULL) {

@@ -23,6 +23,8 @@ struct fixture {
     struct loop *loop;
     struct loop_timer *deadline;
     pid_t pid;
+    const char *fail_name; /* FAIL_AT or FAIL_AFTER, see nomem.c */
+    unsigned long fail_at; /* number of the allocation that fails in the process; 0: none */
     int tcp, dns_udp, dns_tcp, key, user_ns, net_ns;
     uint16_t port, dns_port, dns_tcp_port;
     struct ipc_channel *control;
@@ -58,6 +60,7 @@ int fixture_setup_tunnel(void **state); /* does not */
 int fixture_teardown(void **state);
 void fixture_kill(struct fixture *f);
 /* A process on the same sockets, key and certificate. */
+bool fixture_try_start(struct fixture *f, bool intercept); /* false: it ended without READY */
 void fixture_start(struct fixture *f, bool intercept);
 void fixture_gate_end(struct fixture *f); /* the outer door dies */
 void fixture_gate_new(struct fixture *f);

@@ -393,11 +393,9 @@ static void paused_reader_stalls_the_writer(void **state)
 static void sessions_are_resumed(void **state)
 {
     struct fixture *f = *state;
-    struct error err;
-    (void)err;
     int fds[2];
     /* The inner door gives no ticket; a server of another kind does. */
-    SSL_CTX *ctx = *(SSL_CTX **)f->server;
+    SSL_CTX *ctx = tls_server_context(f->server);
     SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_num_tickets(ctx, 1);
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"t", 1);
