@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 /* Part of the name: another way of staging makes another folder. */
-#define STAGE_VERSION 1u
+#define STAGE_VERSION 2u
 #define DEPTH_MAX     16
 
 #define INSTANCE(path, name)                                                                       \
@@ -44,47 +45,55 @@ const struct etc_link etc_links[] = {
     {NULL, NULL},
 };
 
-static void mix(uint64_t *h, const void *data, size_t len)
+static uint64_t mix(uint64_t h, uint64_t value)
 {
-    const unsigned char *p = data;
-    for (size_t i = 0; i < len; i++) {
-        *h = (*h ^ p[i]) * 1099511628211ull;
-    }
+    h = (h ^ value) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 32;
 }
 
-/* Names, kinds, sizes, owners' modes and times of all below dir. */
+static uint64_t mix_name(uint64_t h, const char *name)
+{
+    for (; *name != '\0'; name++) {
+        h = (h ^ (unsigned char)*name) * 1099511628211ull;
+    }
+    return h;
+}
+
+static bool is_dots(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Names, kinds, sizes, modes and times of all below dir, which is given. A symbolic link cannot
+ * change but by being replaced, which changes its number: it needs no look of its own. */
 static int look(int dirfd, int depth, uint64_t *h)
 {
-    cleanup_close int own = dirfd;
-    DIR *dir = depth < DEPTH_MAX ? fdopendir(dirfd) : NULL;
+    DIR *dir = fdopendir(dirfd);
     if (dir == NULL) {
-        return depth < DEPTH_MAX ? -errno : 0;
+        int code = errno;
+        close(dirfd);
+        return -code;
     }
-    own = -1; /* closedir does */
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         struct stat st;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-            fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (is_dots(e->d_name)) {
             continue;
         }
         /* Order of a folder's entries may change: each entry is mixed alone, then added. */
-        uint64_t one = 14695981039346656037ull + (unsigned)depth;
-        const uint64_t facts[] = {st.st_ino,
-                                  st.st_mode,
-                                  (uint64_t)st.st_size,
-                                  (uint64_t)st.st_mtim.tv_sec,
-                                  (uint64_t)st.st_mtim.tv_nsec,
-                                  (uint64_t)st.st_ctim.tv_sec,
-                                  (uint64_t)st.st_ctim.tv_nsec};
-        mix(&one, e->d_name, strlen(e->d_name));
-        mix(&one, facts, sizeof(facts));
-        *h += one;
-        if (S_ISDIR(st.st_mode) && (st.st_mode & S_IROTH) != 0) {
-            int sub = openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (sub >= 0) {
-                (void)look(sub, depth + 1, h);
+        uint64_t one = mix_name(mix((unsigned)depth, e->d_ino), e->d_name);
+        if (e->d_type != DT_LNK && fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            one = mix(one, st.st_mode);
+            one = mix(one, (uint64_t)st.st_size);
+            one = mix(one, (uint64_t)st.st_mtim.tv_sec << 30 ^ (uint64_t)st.st_mtim.tv_nsec);
+            one = mix(one, (uint64_t)st.st_ctim.tv_sec << 30 ^ (uint64_t)st.st_ctim.tv_nsec);
+            if (S_ISDIR(st.st_mode) && (st.st_mode & S_IROTH) != 0 && depth < DEPTH_MAX) {
+                int sub = openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (sub >= 0) {
+                    (void)look(sub, depth + 1, h);
+                }
             }
         }
+        *h += mix(one, 1);
     }
     closedir(dir);
     return 0;

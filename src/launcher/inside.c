@@ -125,6 +125,17 @@ static int copy_agent(struct view *v, struct error *err)
     return 0;
 }
 
+/* A host without a bundle gets one that holds the CA alone. */
+static int read_bundle(struct view *v, struct error *err)
+{
+    buf_init(&v->system_pem, TLS_TRUST_MAX);
+    buf_init(&v->system_der, TLS_TRUST_MAX);
+    for (size_t i = 0; tls_trust_bundle_paths[i] != NULL && buf_len(&v->system_pem) == 0; i++) {
+        (void)read_file(tls_trust_bundle_paths[i], &v->system_pem);
+    }
+    return tls_trust_certificates(buf_span(&v->system_pem), &v->system_der, &v->system_count, err);
+}
+
 int view_write_names(struct view *v, struct error *err)
 {
     char text[512];
@@ -134,7 +145,10 @@ int view_write_names(struct view *v, struct error *err)
     int len = snprintf(text, sizeof(text),
                        "127.0.0.1 localhost %s\n::1 localhost ip6-localhost ip6-loopback %s\n",
                        host, host);
-    int rc = copy_agent(v, err);
+    int rc = read_bundle(v, err);
+    if (rc == 0) {
+        rc = copy_agent(v, err);
+    }
     if (rc == 0) {
         rc = write_in(v, "hosts", span_of(text, (size_t)len), err);
     }
@@ -158,29 +172,22 @@ int view_write_names(struct view *v, struct error *err)
 
 int view_write_trust(struct view *v, struct span ca_pem, struct error *err)
 {
-    struct buf system;
     struct buf made;
-    buf_init(&system, TLS_TRUST_MAX);
     buf_init(&made, TLS_TRUST_MAX);
-    /* A host without a bundle gets one that holds the CA alone. */
-    for (size_t i = 0; tls_trust_bundle_paths[i] != NULL && buf_len(&system) == 0; i++) {
-        (void)read_file(tls_trust_bundle_paths[i], &system);
-    }
     int rc = write_in(v, "ca.pem", ca_pem, err);
     if (rc == 0) {
-        rc = tls_trust_bundle(buf_span(&system), ca_pem, &made, err);
+        rc = tls_trust_bundle(buf_span(&v->system_pem), ca_pem, &made, err);
     }
     if (rc == 0) {
         rc = write_in(v, "bundle.pem", buf_span(&made), err);
     }
     buf_clear(&made);
     if (rc == 0) {
-        rc = tls_trust_java(buf_span(&system), ca_pem, &made, err);
+        rc = tls_trust_java_of(buf_span(&v->system_der), v->system_count, ca_pem, &made, err);
     }
     if (rc == 0) {
         rc = write_in(v, "java.p12", buf_span(&made), err);
     }
     buf_free(&made);
-    buf_free(&system);
     return rc;
 }

@@ -183,5 +183,7 @@ int main(void)
         const struct span why = span_str(err.text);
         (void)ipc_send_blocking(IPC_CHILD_FD, LAUNCHER_FAILED, &why, 1, NULL, 0, &err);
     }
+    view_close(&l.view);
+    spec_free(&l.spec);
     return STATUS_FAILED;
 }

@@ -213,10 +213,15 @@ int view_open(struct view *v, const struct spec *spec, const struct user *user, 
 
 void view_close(struct view *v)
 {
+    if (v->spec == NULL) {
+        return;
+    }
     close_fd(&v->stage_fd);
     close_fd(&v->in_fd);
     binds_free(&v->binds);
     protect_free(&v->protect);
+    buf_free(&v->system_pem);
+    buf_free(&v->system_der);
     free(v->etc);
     free(v->stage);
 }

@@ -12,6 +12,7 @@
 #ifndef SALLYPORT_LAUNCHER_VIEW_H
 #define SALLYPORT_LAUNCHER_VIEW_H
 
+#include "base/buf.h"
 #include "base/span.h"
 #include "launcher/binds.h"
 #include "launcher/protect.h"
@@ -36,6 +37,9 @@ struct view {
     int in_fd;    /* STAGE/in */
     struct binds binds;
     struct protect protect;
+    struct buf system_pem; /* the host's bundle, and its certificates as DER */
+    struct buf system_der;
+    size_t system_count;
     bool set_id_refused; /* files of the binds belong to somebody else on disk */
 };
 
@@ -47,8 +51,10 @@ int view_user(const struct spec *spec, struct user *out, struct error *err);
  * may then be the owner of a bind that cannot be id-mapped. The caller is in a mount namespace of
  * its own, as its root. */
 int view_open(struct view *v, const struct spec *spec, const struct user *user, struct error *err);
+/* Also reads the host's bundle, so that as little as possible is left for later. */
 int view_write_names(struct view *v, struct error *err);
 int view_write_trust(struct view *v, struct span ca_pem, struct error *err);
+/* At any state, also when view_open was never called on a zeroed view. */
 void view_close(struct view *v);
 
 #endif

@@ -227,19 +227,30 @@ static void put_store(struct der *d, struct span certs)
     der_wrap(d, DER_SEQUENCE, end);
 }
 
-int tls_trust_java(struct span system_pem, struct span ca_pem, struct buf *out, struct error *err)
+int tls_trust_certificates(struct span pem, struct buf *out, size_t *count, struct error *err)
+{
+    *count = 0;
+    for (int got = 0; (got = block_next(&pem, out)) >= 0;) {
+        *count += (size_t)got;
+        if (*count > TLS_TRUST_MAX / ENTRY_OVERHEAD) {
+            return error_set(err, EFBIG, "certificates of the system's bundle");
+        }
+    }
+    return 0;
+}
+
+int tls_trust_java_of(struct span system_der, size_t system_count, struct span ca_pem,
+                      struct buf *out, struct error *err)
 {
     struct buf certs;
-    size_t count = 1;
     int rc = 0;
-    buf_init(&certs, TLS_TRUST_MAX);
+    buf_init(&certs, 2 * TLS_TRUST_MAX);
     if (block_next(&ca_pem, &certs) != 1) {
         rc = error_set(err, 0, "Java trust store: the CA is not a certificate");
+    } else if (!buf_append_span(&certs, system_der)) {
+        rc = error_set(err, ENOMEM, "Java trust store");
     }
-    for (int got = 0; rc == 0 && (got = block_next(&system_pem, &certs)) >= 0;) {
-        count += (size_t)got;
-    }
-    size_t cap = buf_len(&certs) + count * ENTRY_OVERHEAD + STORE_OVERHEAD;
+    size_t cap = buf_len(&certs) + (system_count + 1) * ENTRY_OVERHEAD + STORE_OVERHEAD;
     char *mem = rc == 0 ? malloc(cap) : NULL;
     if (mem != NULL) {
         struct der d;
@@ -252,6 +263,19 @@ int tls_trust_java(struct span system_pem, struct span ca_pem, struct buf *out, 
         rc = error_set(err, ENOMEM, "Java trust store");
     }
     free(mem);
+    buf_free(&certs);
+    return rc;
+}
+
+int tls_trust_java(struct span system_pem, struct span ca_pem, struct buf *out, struct error *err)
+{
+    struct buf certs;
+    size_t count;
+    buf_init(&certs, TLS_TRUST_MAX);
+    int rc = tls_trust_certificates(system_pem, &certs, &count, err);
+    if (rc == 0) {
+        rc = tls_trust_java_of(buf_span(&certs), count, ca_pem, out, err);
+    }
     buf_free(&certs);
     return rc;
 }

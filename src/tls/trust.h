@@ -29,4 +29,10 @@ int tls_trust_bundle(struct span system_pem, struct span ca_pem, struct buf *out
  * are skipped; a bad ca_pem is an error. */
 int tls_trust_java(struct span system_pem, struct span ca_pem, struct buf *out, struct error *err);
 
+/* The same in two halves, so that the slow one is done before the CA is there: the certificates of
+ * a PEM text, DER end to end, appended to out; then the store of those and ours. */
+int tls_trust_certificates(struct span pem, struct buf *out, size_t *count, struct error *err);
+int tls_trust_java_of(struct span system_der, size_t system_count, struct span ca_pem,
+                      struct buf *out, struct error *err);
+
 #endif
