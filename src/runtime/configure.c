@@ -91,15 +91,18 @@ int instance_configure(struct instance *inst, struct policy **policy, struct spa
     struct lists l = {0};
     int rc = -1;
     if (json != NULL && lists_build(inst, json, &l)) {
-        inst->internet = flag(json, "enableInternet", inst->options.internet);
-        inst->intercept_https = flag(json, "interceptHttps", inst->options.intercept_https);
+        bool internet = flag(json, "enableInternet", inst->options.internet);
+        if (*policy == NULL) {
+            /* The inner door was told at the start whether it opens HTTPS: it stays so. */
+            inst->intercept_https = flag(json, "interceptHttps", inst->options.intercept_https);
+        }
         struct policy_config config = {
             .class_name = span_str(inst->class_name),
             .has_allowed =
                 json_is_array(json_object_get(json, "allowedHosts")) || inst->options.allow != NULL,
             .allowed = list_of(&l.allowed),
             .denied = list_of(&l.denied),
-            .enable_internet = inst->internet,
+            .enable_internet = internet,
             .outbound = inst->cls != NULL && inst->cls->outbound != JS_HANDLER_NONE,
             .hosts = list_of(&l.hosts),
             .handlers = list_of(&l.handlers),
@@ -111,6 +114,7 @@ int instance_configure(struct instance *inst, struct policy **policy, struct spa
         } else {
             rc = policy_configure(*policy, &config, err);
         }
+        inst->internet = rc == 0 ? internet : inst->internet;
     } else {
         error_set(err, 0, "instance: its properties could not be read");
     }
