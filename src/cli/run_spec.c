@@ -107,6 +107,30 @@ static int check_injects(const struct run_options *o, struct secrets *list, stru
     return rc;
 }
 
+/* A folder of the module's own sources is pinned as a whole: a file planted beside util.ts, or a
+ * nearer node_modules, would change what the next start loads. */
+static bool pin_folders(const char *root, struct spec_strings *inputs)
+{
+    size_t count = inputs->count;
+    size_t root_len = strlen(root);
+    for (size_t i = 0; i < count; i++) {
+        const char *file = inputs->items[i];
+        bool below = strncmp(file, root, root_len) == 0 && file[root_len] == '/';
+        if (!below || strstr(file, "/node_modules/") != NULL) {
+            continue;
+        }
+        cleanup_free char *folder = paths_clean(file, "..");
+        bool known = folder != NULL && strcmp(folder, root) == 0;
+        for (size_t k = count; folder != NULL && !known && k < inputs->count; k++) {
+            known = strcmp(inputs->items[k], folder) == 0;
+        }
+        if (folder == NULL || (!known && !spec_strings_add(inputs, folder))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int fill_bundle(const struct config *c, struct spec *s, struct error *err)
 {
     struct bundle b;
@@ -117,6 +141,9 @@ static int fill_bundle(const struct config *c, struct spec *s, struct error *err
     s->bundle_fd = steal_fd(&b.script_fd);
     s->map_fd = steal_fd(&b.map_fd);
     s->inputs = b.inputs;
+    if (c->dir != NULL && !pin_folders(c->dir, &s->inputs)) {
+        rc = error_set(err, ENOMEM, "spec");
+    }
     const char *const more[] = {c->file, c->dev_vars};
     for (size_t i = 0; rc == 0 && i < 2; i++) {
         if (more[i] != NULL && !spec_strings_add(&s->inputs, more[i])) {

@@ -88,6 +88,24 @@ static int take_one(const struct grammar_secret *in, struct secrets *list,
     return rc;
 }
 
+/* Nobody whom we start may find it there. */
+static void forget_env(const struct spec_strings *words)
+{
+    for (size_t i = 0; i < words->count; i++) {
+        struct grammar_secret in;
+        if (grammar_secret(words->items[i], &in, NULL) < 0 || in.kind != SECRET_ENV) {
+            continue;
+        }
+        cleanup_free char *name = strndup(in.name.ptr, in.name.len);
+        const char *var = in.from != NULL ? in.from : name;
+        char *value = var != NULL ? getenv(var) : NULL;
+        if (value != NULL) {
+            explicit_bzero(value, strlen(value));
+            unsetenv(var);
+        }
+    }
+}
+
 int take_secrets(const struct spec_strings *words, struct secrets *list, struct spec_strings *names,
                  struct spec_strings *files, struct error *err)
 {
@@ -108,5 +126,6 @@ int take_secrets(const struct spec_strings *words, struct secrets *list, struct 
             return error_set(err, ENOMEM, "--secret");
         }
     }
+    forget_env(words);
     return 0;
 }

@@ -54,9 +54,10 @@ struct spec {
     size_t secret_count;
 
     /* The policy's own files. */
-    char *config_dir;           /* folder of the configuration or module; NULL without one */
-    struct spec_strings inputs; /* every file that was read: to be pinned read-only inside */
-    char *dev_vars;             /* dotenv beside the configuration, NULL when there was none */
+    char *config_dir; /* folder of the configuration or module; NULL without one */
+    struct spec_strings
+        inputs;     /* every file that was read, and folders of sources: read-only inside */
+    char *dev_vars; /* dotenv beside the configuration, NULL when there was none */
     struct spec_strings dev_vars_ours; /* names in it that --secret overrides: not to be reread */
 
     /* The view of files. */
