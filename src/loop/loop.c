@@ -117,6 +117,11 @@ static void watch_fired(uv_poll_t *uv, int status, int events)
     struct loop_watch *w = uv->data;
     unsigned got = 0;
     if (status < 0) {
+        /* libuv stops watching a descriptor with an error, once and for all; here it stays level
+         * triggered, for there may be more to read before the error. */
+        unsigned events_wanted = w->events;
+        w->events = 0;
+        loop_watch_set(w, events_wanted);
         got = LOOP_READ | LOOP_WRITE;
         /* libuv has stopped the handle. But bytes may still stand before the error in the socket,
          * so the owner's next read may not meet it yet. */

@@ -89,6 +89,9 @@ static _Noreturn void exec_child(const struct exec_plan *p)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != p->parent) {
         _exit(125);
     }
+    /* The terminal's own signals are ours to pass on: a child in its foreground group would die of
+     * the first interrupt. */
+    setsid();
     for (int i = 0; i < 4; i++) {
         if (dup2(p->fds[i], i) < 0) {
             _exit(125);

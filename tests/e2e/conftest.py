@@ -197,6 +197,7 @@ class Live:
                                 env=env, stdin=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 bufsize=1)
         self.count = 0
+        self.sh(":")  # the sandbox is up
 
     def sh(self, script, timeout=30):
         """Runs the script inside; its output (both streams) and exit status."""

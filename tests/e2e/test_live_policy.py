@@ -10,6 +10,7 @@ import app
 KEEP_ALIVE = r"""
 import http.client, ssl, sys, json
 conn = http.client.HTTPSConnection('plain.example.test', context=ssl.create_default_context())
+print('up', flush=True)
 for line in sys.stdin:
     conn.request('GET', line.strip())
     r = conn.getresponse()
@@ -25,6 +26,7 @@ class Client:
         user.write("keepalive.py", KEEP_ALIVE)
         self.child = user.popen(["sallyport", "run", *options, "--", "python3", "-u", "keepalive.py"],
                                 stdin=-1, stderr=None, text=True, bufsize=1)
+        assert self.child.stdout.readline() == "up\n"
 
     def get(self, path):
         self.child.stdin.write(path + "\n")

@@ -12,6 +12,7 @@
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void buf_keeps_its_ceiling(void **state)
@@ -131,6 +132,41 @@ static void tasks_run_at_the_end_of_the_turn(void **state)
     close(t.fd[1]);
 }
 
+static void read_one(void *arg, unsigned events)
+{
+    struct turn *t = arg;
+    char c;
+    (void)events;
+    ssize_t n = read(t->fd[0], &c, 1);
+    t->order[t->n++] = n < 0 ? -errno : (int)n;
+    if (n <= 0) {
+        loop_watch_cancel(t->watch);
+        t->watch = NULL;
+        loop_stop(t->loop);
+    }
+}
+
+/* The other end closed with our byte unread: an error, behind bytes that are still to be read. */
+static void what_came_before_an_error_is_read(void **state)
+{
+    (void)state;
+    struct turn t = {0};
+    t.loop = loop_create(NULL);
+    t.timer = loop_timer_start(t.loop, 5000, 0, stop_after, &t);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, t.fd), 0);
+    assert_int_equal(write(t.fd[0], "x", 1), 1);
+    assert_int_equal(write(t.fd[1], "abc", 3), 3);
+    close(t.fd[1]);
+    assert_int_equal(loop_watch_start(t.loop, t.fd[0], LOOP_READ, read_one, &t, &t.watch, NULL), 0);
+    loop_run(t.loop);
+    assert_int_equal(t.n, 4);
+    assert_int_equal(t.order[2], 1);
+    assert_int_equal(t.order[3], -ECONNRESET);
+    loop_timer_cancel(t.timer);
+    loop_destroy(t.loop);
+    close(t.fd[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +175,7 @@ int main(void)
         cmocka_unit_test(error_reads_as_a_sentence),
         cmocka_unit_test(bytes_source_ends),
         cmocka_unit_test(tasks_run_at_the_end_of_the_turn),
+        cmocka_unit_test(what_came_before_an_error_is_read),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
