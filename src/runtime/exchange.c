@@ -14,6 +14,10 @@ static void report(struct exchange *ex)
 static void exchange_free(struct exchange *ex)
 {
     struct instance *inst = ex->flow.inst;
+    if (ex->held) {
+        ex->dead = true;
+        return;
+    }
     report(ex);
     upstream_fetch_cancel(ex->up);
     relay_stop(&ex->relay);
@@ -30,6 +34,23 @@ static void exchange_free(struct exchange *ex)
     free(ex->headers);
     free((void *)(uintptr_t)ex->url.ptr);
     free(ex);
+}
+
+/* Whoever reads the body may answer, and so end the exchange, while it is told of new bytes. */
+static void hold(struct exchange *ex)
+{
+    ex->held = true;
+}
+
+/* false: it has ended meanwhile. */
+static bool release(struct exchange *ex)
+{
+    ex->held = false;
+    if (ex->dead) {
+        exchange_free(ex);
+        return false;
+    }
+    return true;
 }
 
 /* The response is out: what is left is the rest of the request's body, if somebody reads it. */
@@ -50,9 +71,6 @@ static void reset(struct exchange *ex, enum gate_reset reason, const char *error
 {
     if (ex->flow.error == NULL) {
         ex->flow.error = error;
-    }
-    if (ex->inbound != NULL) {
-        inbound_cut(ex->inbound);
     }
     gate_send_reset(ex->flow.inst->gate, ex->flow.stream, reason);
     exchange_free(ex);
@@ -155,7 +173,12 @@ void exchange_request(struct instance *inst, uint32_t stream, const struct gate_
 
 void exchange_data(struct exchange *ex, struct span bytes)
 {
-    if (ex->inbound == NULL || !inbound_feed(ex->inbound, bytes)) {
+    hold(ex);
+    bool fits = ex->inbound != NULL && inbound_feed(ex->inbound, bytes);
+    if (!release(ex)) {
+        return;
+    }
+    if (!fits) {
         reset(ex, GATE_RESET_INTERNAL, "malformed");
         return;
     }
@@ -166,10 +189,13 @@ void exchange_data(struct exchange *ex, struct span bytes)
 
 void exchange_end(struct exchange *ex)
 {
+    hold(ex);
     if (ex->inbound != NULL) {
         inbound_end(ex->inbound);
     }
-    settle(ex);
+    if (release(ex)) {
+        settle(ex);
+    }
 }
 
 void exchange_writable(struct exchange *ex)
@@ -181,9 +207,6 @@ void exchange_cut(struct exchange *ex, const char *error)
 {
     if (!ex->out_ended && ex->flow.error == NULL) {
         ex->flow.error = error;
-    }
-    if (ex->inbound != NULL) {
-        inbound_cut(ex->inbound);
     }
     exchange_free(ex);
 }

@@ -7,7 +7,7 @@
 
 struct inbound {
     struct source source; /* first: a reader has only this */
-    struct gate *gate;    /* NULL once cut */
+    struct gate *gate;    /* NULL once detached */
     uint32_t stream;
     struct buf bytes;
     uint64_t arrived;
@@ -153,15 +153,6 @@ void inbound_end(struct inbound *in)
     in->ended = true;
     in->broken = in->broken || (in->length >= 0 && in->arrived != (uint64_t)in->length);
     tell(in);
-}
-
-void inbound_cut(struct inbound *in)
-{
-    in->gate = NULL;
-    if (!in->ended) {
-        in->broken = true;
-        tell(in);
-    }
 }
 
 struct source *inbound_take(struct inbound *in)

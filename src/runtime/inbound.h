@@ -31,9 +31,6 @@ struct inbound *inbound_create(const struct inbound_spec *spec); /* NULL: memory
  * stream is to be reset. */
 bool inbound_feed(struct inbound *in, struct span bytes);
 void inbound_end(struct inbound *in);
-/* The stream or the gate is gone: the reader gets -ECONNRESET, and the gate is not used again. */
-void inbound_cut(struct inbound *in);
-
 /* The source (given to the reader); NULL when it was taken before. */
 struct source *inbound_take(struct inbound *in);
 /* Nobody will read: what is there and what comes is dropped, up to INBOUND_DRAIN_MAX. */
@@ -47,7 +44,8 @@ int64_t inbound_length(const struct inbound *in);  /* -1: not known */
 uint64_t inbound_left(const struct inbound *in);   /* of its length; 0 when that is not known */
 uint64_t inbound_bytes(const struct inbound *in);  /* that arrived */
 
-/* The exchange lets go. */
+/* The exchange lets go: the stream is gone or over, and the gate is not used again. A reader that
+ * has not read all gets -ECONNRESET. */
 void inbound_detach(struct inbound *in); /* NULL is allowed */
 
 #endif

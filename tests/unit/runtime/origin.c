@@ -47,6 +47,19 @@ static void answer_big(int fd)
     send_all(fd, "0\r\n\r\n", 5);
 }
 
+static void answer_redirect(int fd, const char *head)
+{
+    char host[64] = "origin.test";
+    char text[256];
+    if (strncmp(head, "GET /to/", 8) == 0) {
+        sscanf(head, "GET /to/%63[^/ ]", host);
+    }
+    int n = snprintf(text, sizeof text,
+                     "HTTP/1.1 302 Found\r\nLocation: http://%s%s\r\nContent-Length: 0\r\n\r\n",
+                     host, strncmp(head, "GET /loop", 9) == 0 ? "/loop" : "/echo");
+    send_all(fd, text, (size_t)n);
+}
+
 /* Reads a chunked or counted body; rest is what came behind the head. */
 static void answer_post(int fd, const char *head, const char *rest, size_t len)
 {
@@ -85,6 +98,10 @@ static void serve(int fd, char *head, size_t head_len, size_t len)
     } else if (strncmp(head, "GET /cut", 8) == 0) {
         send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789", 51);
         shutdown(fd, SHUT_RDWR);
+    } else if (strncmp(head, "GET /to/", 8) == 0 || strncmp(head, "GET /loop", 9) == 0) {
+        answer_redirect(fd, head);
+    } else if (strncmp(head, "HEAD", 4) == 0) {
+        send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n", 42);
     } else if (strncmp(head, "GET /slow", 9) != 0) {
         answer(fd, head, head_len);
     }

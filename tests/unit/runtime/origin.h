@@ -3,6 +3,9 @@
  *   GET /echo    the request's head, as it came
  *   GET /big     ORIGIN_BIG bytes, chunked
  *   GET /cut     says 100 bytes, sends 10, closes
+ *   GET /to/HOST 302 to http://HOST/echo
+ *   GET /loop    302 to itself
+ *   HEAD *       says 42 bytes
  *   GET /slow    never answers
  *   POST *       "N bytes, sum S" of the body
  */
