@@ -23,8 +23,8 @@ struct exchange {
     bool handled;     /* JavaScript runs for it and has not answered */
     bool head_sent;
     bool out_ended;
-    bool held;    /* not to be freed now */
-    bool dead;    /* to be freed when it is not held any more */
+    bool held;            /* not to be freed now */
+    bool dead;            /* to be freed when it is not held any more */
     bool is_head;         /* the method is HEAD */
     uint64_t deadline_ms; /* of the handler, monotonic; 0: none */
     uint32_t fetches;     /* of its handler, under way */

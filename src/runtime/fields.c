@@ -101,6 +101,26 @@ static bool apply_one(struct fields *f, const struct js_change *c)
     }
 }
 
+/* In a list that came whole it cannot be told who set what: of two spellings that a server may take
+ * for one name, the one with '_' goes, as most servers would have it. */
+static void drop_shadows(struct fields *f)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->count; i++) {
+        struct span name = f->items[i].name;
+        bool shadow = false;
+        for (size_t k = 0; memchr(name.ptr, '_', name.len) != NULL && k < f->count; k++) {
+            struct span other = f->items[k].name;
+            shadow = shadow ||
+                     (memchr(other.ptr, '_', other.len) == NULL && fields_same_name(name, other));
+        }
+        if (!shadow) {
+            f->items[kept++] = f->items[i];
+        }
+    }
+    f->count = kept;
+}
+
 bool fields_apply(struct fields *f, const struct js_changes *changes)
 {
     if (changes->replace) {
@@ -112,6 +132,9 @@ bool fields_apply(struct fields *f, const struct js_changes *changes)
         if (!js_change_next(&log, &c) || !apply_one(f, &c)) {
             return false;
         }
+    }
+    if (changes->replace) {
+        drop_shadows(f);
     }
     return true;
 }

@@ -12,8 +12,9 @@
 #include "gate/gate.h"
 #include "loop/loop.h"
 
-#define INBOUND_DRAIN_MAX (1024u * 1024u) /* unread bytes that are taken before the stream is cut  \
-                                           */
+#define INBOUND_DRAIN_MAX                                                                          \
+    (1024u * 1024u) /* unread bytes that are taken before the stream is cut                        \
+                     */
 
 struct inbound;
 
