@@ -13,10 +13,16 @@
 
 #include <JavaScriptCore/JavaScript.h>
 
-#define JS_TEXT_MAX (128u * 1024u * 1024u) /* bytes of one string or body that crosses the border  \
-                                            */
-#define JS_LOG_MAX (16u * 1024u)           /* bytes of one log text */
-#define JS_CHUNK   (64u * 1024u)           /* bytes that one read of a body asks for */
+/* Exported by the library, absent from its headers. A native that calls the engine often holds the
+ * lock meanwhile: each call takes and gives it back otherwise. */
+extern void JSLock(JSContextRef ctx);
+extern void JSUnlock(JSContextRef ctx);
+
+#define JS_TEXT_MAX                                                                                \
+    (128u * 1024u * 1024u)       /* bytes of one string or body that crosses the border            \
+                                  */
+#define JS_LOG_MAX (16u * 1024u) /* bytes of one log text */
+#define JS_CHUNK   (64u * 1024u) /* bytes that one read of a body asks for */
 
 /* Functions that the shim exports, in the order in which its entry list has them (core.js). */
 enum js_entry {
@@ -73,6 +79,8 @@ struct js_version {
     struct js_table readers;   /* struct js_reader */
     struct js_table streams;   /* struct js_stream */
     struct loop_timer *timer;
+    struct loop_timer *warm_timer;
+    unsigned warm_left;    /* slices of the warm-up that are still to run */
     struct buf scratch[4]; /* arguments of one native on their way to the host */
     struct js_class *classes;
     size_t class_count;

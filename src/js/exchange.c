@@ -86,6 +86,7 @@ static bool body_of(JSContextRef ctx, uint32_t flags, JSValueRef value, struct j
 JS_NATIVE(js_native_fetch)
 {
     struct js_version *v = js_running();
+    JSLock(ctx);
     uint32_t flags = js_uint(ctx, argv[3]);
     bool ok = true;
     struct js_fetch f = {
@@ -98,10 +99,9 @@ JS_NATIVE(js_native_fetch)
         .url = js_text_latin1(ctx, argv[6], SLOT_URL, &ok),
         .redirect = (enum js_redirect)(flags & FLAG_REDIRECT),
     };
-    if (!ok || !body_of(ctx, flags, argv[7], &f.body)) {
-        return JSValueMakeBoolean(ctx, false);
-    }
-    return JSValueMakeBoolean(ctx, v->host->fetch(v->arg, &f));
+    ok = ok && body_of(ctx, flags, argv[7], &f.body);
+    JSUnlock(ctx);
+    return JSValueMakeBoolean(ctx, ok && v->host->fetch(v->arg, &f));
 }
 
 JS_NATIVE(js_native_fetch_close)
@@ -123,6 +123,8 @@ static JSValueRef fail(JSContextRef ctx, uint32_t task, struct span text)
 JS_NATIVE(js_native_done)
 {
     struct js_version *v = js_running();
+    JSLock(ctx);
+    uint32_t task = js_uint(ctx, argv[0]);
     uint32_t flags = js_uint(ctx, argv[3]);
     bool ok = true;
     struct js_result res = {
@@ -132,10 +134,12 @@ JS_NATIVE(js_native_done)
         .headers = {.replace = (flags & FLAG_REPLACE) != 0,
                     .log = js_text_latin1(ctx, argv[4], SLOT_LOG, &ok)},
     };
-    if (!ok || !body_of(ctx, flags, argv[5], &res.body)) {
-        return fail(ctx, js_uint(ctx, argv[0]), SPAN_LIT("the response does not fit into memory"));
+    ok = ok && body_of(ctx, flags, argv[5], &res.body);
+    JSUnlock(ctx);
+    if (!ok) {
+        return fail(ctx, task, SPAN_LIT("the response does not fit into memory"));
     }
-    v->host->done(v->arg, js_uint(ctx, argv[0]), &res);
+    v->host->done(v->arg, task, &res);
     return JSValueMakeUndefined(ctx);
 }
 

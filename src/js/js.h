@@ -66,8 +66,9 @@ struct js_class {
     uint32_t denied;   /* called with (request, info): info is what params carries */
 };
 
-/* Evaluates the bundle and warms the engine up. On error the text begins with the TypeScript
- * file:line:column where it is known. host is kept by pointer, arg goes to each of its callbacks.
+/* Evaluates the bundle; the engine warms itself up in the first turns of the loop. On error the
+ * text begins with the TypeScript file:line:column where it is known. host is kept by pointer, arg
+ * goes to each of its callbacks.
  */
 struct js_version *js_load(struct js *js, const struct js_app *app, const struct js_host *host,
                            void *arg, struct error *err);

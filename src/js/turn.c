@@ -48,12 +48,14 @@ JSValueRef js_enter(struct js_version *v, enum js_entry entry, size_t argc, cons
 {
     JSValueRef exception = NULL;
     js_turn_begin(v);
+    JSLock(v->ctx); /* the microtasks run at the unlock */
     JSValueRef result =
         JSObjectCallAsFunction(v->ctx, v->entries[entry], NULL, argc, argv, &exception);
     if (exception != NULL) {
         js_log_exception(v, "internal", exception);
         result = NULL;
     }
+    JSUnlock(v->ctx);
     js_turn_end(v);
     return result;
 }

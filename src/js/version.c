@@ -18,6 +18,8 @@ extern void JSGlobalContextSetEvalEnabled(JSGlobalContextRef ctx, bool enabled,
                                           JSStringRef message);
 
 #define GC_SIGNAL_OFFSET 6
+#define WARM_SLICES      25 /* of about a millisecond */
+#define WARM_DELAY_MS    3
 
 extern char **environ;
 
@@ -193,6 +195,22 @@ static int bundle_load(struct js_version *v, const struct js_app *app, struct er
     return rc == 0 ? js_classes_load(v, err) : rc;
 }
 
+/* In slices, so that a request that comes early waits for one of them at most. */
+static void on_warm(void *arg)
+{
+    struct js_version *v = arg;
+    const struct js_host *host = v->host;
+    if (v->warm_left == 0) {
+        loop_timer_cancel(v->warm_timer);
+        v->warm_timer = NULL;
+        return;
+    }
+    v->warm_left--;
+    v->host = &js_warm_host;
+    js_enter(v, ENTRY_WARM, 0, NULL);
+    v->host = host;
+}
+
 struct js_version *js_load(struct js *js, const struct js_app *app, const struct js_host *host,
                            void *arg, struct error *err)
 {
@@ -216,9 +234,8 @@ struct js_version *js_load(struct js *js, const struct js_app *app, const struct
         js_unload(v);
         return NULL;
     }
-    v->host = &js_warm_host;
-    js_enter(v, ENTRY_WARM, 0, NULL);
-    v->host = host;
+    v->warm_left = WARM_SLICES;
+    v->warm_timer = loop_timer_start(js->loop, WARM_DELAY_MS, WARM_DELAY_MS, on_warm, v);
     return v;
 }
 
@@ -230,6 +247,7 @@ void js_unload(struct js_version *v)
     js_readers_close(v);
     js_streams_orphan(v);
     loop_timer_cancel(v->timer);
+    loop_timer_cancel(v->warm_timer);
     for (uint32_t i = 1; i <= v->instances.cap; i++) {
         free(js_table_get(&v->instances, i));
     }

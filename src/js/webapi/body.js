@@ -1,8 +1,7 @@
 // Bodies: native ones that only C holds until someone reads them, bytes, and streams. Request and
-// Response extend Body.
+// Response keep theirs in a BodySlot.
 
-import { Headers } from './headers.js';
-import { enter, tasks } from './task.js';
+import { enter } from './task.js';
 import { URLSearchParams } from './url.js';
 import { Blob, FormData, formParse, formWrite } from './form.js';
 
@@ -162,37 +161,45 @@ export function toBytes(chunk) {
   throw new TypeError('A chunk of a body is neither bytes nor a string.');
 }
 
-// [state, content type or null] of what a constructor was given.
+// The content type that the last extractBody gave its body, or null.
+export let extractedType = null;
+
+function typed(type, state) {
+  extractedType = type;
+  return state;
+}
+
+// The state of what a constructor was given.
 export function extractBody(init) {
-  if (init === null || init === undefined) return [null, null];
-  if (typeof init === 'string') return [new BytesBody(init), 'text/plain;charset=UTF-8'];
+  if (init === null || init === undefined) return typed(null, null);
+  if (typeof init === 'string') return typed('text/plain;charset=UTF-8', new BytesBody(init));
   if (init instanceof URLSearchParams) {
-    return [new BytesBody(`${init}`), 'application/x-www-form-urlencoded;charset=UTF-8'];
+    return typed('application/x-www-form-urlencoded;charset=UTF-8', new BytesBody(`${init}`));
   }
   if (init instanceof ArrayBuffer || ArrayBuffer.isView(init)) {
-    return [new BytesBody(toBytes(init).slice()), null];
+    return typed(null, new BytesBody(toBytes(init).slice()));
   }
-  if (init instanceof Blob) return [new BytesBody(Blob.bytes(init)), init.type || null];
+  if (init instanceof Blob) return typed(init.type || null, new BytesBody(Blob.bytes(init)));
   if (init instanceof FormData) {
     const { bytes, type } = formWrite(init);
-    return [new BytesBody(bytes), type];
+    return typed(type, new BytesBody(bytes));
   }
   if (typeof init === 'object') {
     const known = stateOf.get(init);
     if (known !== undefined) {
       if (!known.untouched()) throw used();
-      return [known, null];
+      return typed(null, known);
     }
     const { ReadableStream } = streams();
     if (init instanceof ReadableStream) {
       if (init.locked || init._disturbed) throw used();
-      return [new StreamBody(init), null];
+      return typed(null, new StreamBody(init));
     }
     if (init[Symbol.asyncIterator] || (init[Symbol.iterator] && !(init instanceof String))) {
-      return [new StreamBody(ReadableStream.from(init)), null];
+      return typed(null, new StreamBody(ReadableStream.from(init)));
     }
   }
-  return [new BytesBody(`${init}`), 'text/plain;charset=UTF-8'];
+  return typed('text/plain;charset=UTF-8', new BytesBody(`${init}`));
 }
 
 export function used() {
@@ -238,94 +245,101 @@ async function readAll(state) {
 
 const UNLOADED = Symbol();
 
-export class Body {
-  #state = null; // UNLOADED: ask `lazy` for it
-  #lazy = null;
-  #used = false;
+// Where a Request or Response keeps its body. A class of its own, not their common parent: a
+// parent's constructor that makes two kinds of objects costs the engine a microsecond.
+export class BodySlot {
+  state = null; // UNLOADED: ask `lazy` for it
+  lazy = null;
+  used = false;
 
-  static init(body, state) {
-    body.#state = state;
+  // lazy.bodyState() gives the state when someone needs it.
+  setLazy(lazy) {
+    this.state = UNLOADED;
+    this.lazy = lazy;
   }
-  // lazy() gives the state when someone needs it.
-  static initLazy(body, owner) {
-    body.#state = UNLOADED;
-    body.#lazy = owner;
+  load() {
+    if (this.state === UNLOADED) this.state = this.lazy.bodyState();
+    return this.state;
   }
-  static #load(body) {
-    if (body.#state === UNLOADED) body.#state = body.#lazy.bodyState();
-    return body.#state;
-  }
-  static state(body) {
-    return Body.#load(body);
-  }
-  // Moves the body of `from` into `to`: `from` is used from now on.
-  static move(from, to) {
-    if (from.#used && Body.#load(from) !== null) throw used();
-    if (from.#state !== UNLOADED && from.#state !== null && !from.#state.untouched()) throw used();
-    to.#state = from.#state;
-    to.#lazy = from.#lazy;
-    from.#used = true;
+  // Takes the body of `from`, which is used from now on.
+  moveFrom(from) {
+    if (from.used && from.load() !== null) throw used();
+    if (from.state !== UNLOADED && from.state !== null && !from.state.untouched()) throw used();
+    this.state = from.state;
+    this.lazy = from.lazy;
+    from.used = true;
   }
   // For sending: the state, marked as used. undefined: the owner's own, never looked at.
-  static take(body) {
-    if (body.#state === UNLOADED && !body.#used) {
-      body.#used = true;
+  take() {
+    if (this.state === UNLOADED && !this.used) {
+      this.used = true;
       return undefined;
     }
-    const state = Body.#load(body);
+    const state = this.load();
     if (state === null) return null;
-    if (body.#used || !state.untouched()) throw used();
-    body.#used = true;
+    if (this.used || !state.untouched()) throw used();
+    this.used = true;
     return state;
   }
-  // Two states of the same bytes; `body` keeps the first.
-  static tee(body) {
-    const state = Body.#load(body);
+  // Another state of the same bytes; this slot keeps one too.
+  tee() {
+    const state = this.load();
     if (state === null) return null;
-    if (body.#used || !state.untouched()) throw used();
+    if (this.used || !state.untouched()) throw used();
     if (state.kind === BYTES && state.stream === null) {
       return new BytesBody(typeof state.data === 'string' ? state.data : state.data.slice());
     }
     const [a, b] = streamOf(state).tee();
-    body.#state = new StreamBody(a);
+    this.state = new StreamBody(a);
     return new StreamBody(b);
   }
-
-  get body() {
-    const state = Body.#load(this);
-    return state === null ? null : streamOf(state);
-  }
-  get bodyUsed() {
-    const state = Body.#load(this);
-    if (state === null) return false;
-    return this.#used || (state.kind === SOURCE ? state.stream._disturbed === true : state.touched);
-  }
-  async #consume() {
-    const state = Body.#load(this);
+  async consume() {
+    const state = this.load();
     if (state === null) return new Uint8Array(0);
-    if (this.#used || !state.untouched()) throw used();
-    this.#used = true;
+    if (this.used || !state.untouched()) throw used();
+    this.used = true;
     return readAll(state);
   }
-  async text() {
-    return decodeText(await this.#consume());
-  }
-  async json() {
-    return JSON.parse(decodeText(await this.#consume()));
-  }
-  async bytes() {
-    return (await this.#consume()).slice();
-  }
-  async arrayBuffer() {
-    const bytes = await this.#consume();
-    return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
-  }
-  async blob() {
-    return new Blob([await this.#consume()], { type: this.headers.get('content-type') ?? '' });
-  }
-  async formData() {
-    const type = this.headers.get('content-type') ?? '';
-    return formParse(await this.#consume(), type);
+}
+
+// Gives a class the body methods; slotOf reads its private slot, and throws for any other object.
+export function mixinBody(cls, slotOf) {
+  const methods = {
+    get body() {
+      const state = slotOf(this).load();
+      return state === null ? null : streamOf(state);
+    },
+    get bodyUsed() {
+      const slot = slotOf(this);
+      const state = slot.load();
+      if (state === null) return false;
+      return slot.used || (state.kind === SOURCE ? state.stream._disturbed === true : state.touched);
+    },
+    async text() {
+      return decodeText(await slotOf(this).consume());
+    },
+    async json() {
+      return JSON.parse(decodeText(await slotOf(this).consume()));
+    },
+    async bytes() {
+      return (await slotOf(this).consume()).slice();
+    },
+    async arrayBuffer() {
+      const bytes = await slotOf(this).consume();
+      return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
+    },
+    async blob() {
+      const type = this.headers.get('content-type') ?? '';
+      return new Blob([await slotOf(this).consume()], { type });
+    },
+    async formData() {
+      const type = this.headers.get('content-type') ?? '';
+      return formParse(await slotOf(this).consume(), type);
+    },
+  };
+  for (const name of Object.keys(methods)) {
+    const d = Object.getOwnPropertyDescriptor(methods, name);
+    Object.defineProperty(cls.prototype, name, { ...d, enumerable: false });
   }
 }
 

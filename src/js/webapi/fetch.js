@@ -1,9 +1,8 @@
 // fetch: hands the host an id and what changed. Flags as in exchange.c.
 
-import { AbortSignal } from './events.js';
-import { Body, NativeBody, BYTES, NONE, REQUEST, RESPONSE, SOURCE, sendStream } from './body.js';
+import { BYTES, NONE, NativeBody, REQUEST, RESPONSE, SOURCE, sendStream } from './body.js';
 import { Headers } from './headers.js';
-import { Request, fetchUrl } from './request.js';
+import { Request } from './request.js';
 import { Response } from './response.js';
 import { addWork, enter, nextSequence, noTask, owner } from './task.js';
 
@@ -71,8 +70,8 @@ class Fetch {
 
 // A body on its way to the host: [kind, value]. A fetch whose body is given is released by the
 // caller once the host has it (`given`).
-export function packBody(body, task, finish) {
-  const state = Body.take(body);
+export function packBody(slot, task, finish) {
+  const state = slot.take();
   if (state === null) return NO_BODY;
   if (state === undefined) return null; // the owner's own, untouched
   if (state.kind === BYTES) return { kind: BYTES, value: state.data, given: null };
@@ -106,7 +105,7 @@ function start(request, task) {
   let log;
   try {
     log = Headers.log(headers, base);
-    body = packBody(request, task, null);
+    body = packBody(Request.slot(request), task, null);
   } catch (e) {
     f.release();
     throw e;

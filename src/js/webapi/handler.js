@@ -1,8 +1,8 @@
 // Dispatch: a request enters once, its result leaves through native.done. Flags as in exchange.c.
 
-import { AbortController, AbortSignal, DOMException } from './events.js';
-import { NO_BODY, packBody } from './fetch.js';
-import { RESPONSE } from './body.js';
+import { DOMException } from './events.js';
+import { packBody } from './fetch.js';
+import { RESPONSE, SOURCE } from './body.js';
 import { Headers } from './headers.js';
 import { errorText } from './inspect.js';
 import { ERROR, log } from './log.js';
@@ -63,7 +63,7 @@ function finish(task, response) {
     const base = headerBase !== null && headerBase.isResponse && !headerBase.closed &&
       Headers.isBase(headers, headerBase) ? headerBase : null;
     const changes = Headers.log(headers, base);
-    let body = packBody(response, task, end);
+    let body = packBody(Response.slot(response), task, end);
     if (body === null) body = { kind: RESPONSE, value: fetched.id, given: fetched };
     if (body.given === fetched && fetched !== null && fetched.closed) {
       throw new TypeError('The response belongs to work that is over.');
@@ -72,7 +72,7 @@ function finish(task, response) {
     native.done(task.id, response.status, base === null ? 0 : base.id, flags,
       changes === '' ? null : changes, body.value);
     if (body.given !== null) body.given.release();
-    if (body.kind !== 4) end(task);
+    if (body.kind !== SOURCE) end(task);
   } catch (e) {
     fail(task, e);
   }

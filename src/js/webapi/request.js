@@ -1,8 +1,8 @@
 // Request. One that the host dispatched has a task and loads its facts when they are read.
 
 import { AbortController, AbortSignal } from './events.js';
-import { Body, NativeBody, REQUEST, extractBody } from './body.js';
-import { Headers, MUTABLE, IMMUTABLE } from './headers.js';
+import { BodySlot, NativeBody, REQUEST, extractBody, extractedType, mixinBody } from './body.js';
+import { Headers, IMMUTABLE } from './headers.js';
 import { URL } from './url.js';
 
 const INTERNAL = Symbol();
@@ -73,7 +73,8 @@ export function fetchUrl(text) {
   return url;
 }
 
-export class Request extends Body {
+export class Request {
+  #slot = new BodySlot();
   #facts = null;   // RequestFacts, or null when it was built from parts
   #method = null;  // null: the facts'
   #url = null;     // null: the facts'
@@ -83,12 +84,11 @@ export class Request extends Body {
   #signal = null;
 
   constructor(input, init = undefined) {
-    super();
     if (input === INTERNAL) {
       this.#facts = init;
       this.#headers = Headers.native(init, IMMUTABLE);
       this.#redirect = MANUAL;
-      Body.initLazy(this, init);
+      this.#slot.setLazy(init);
       return;
     }
     const hasInit = init !== undefined && init !== null;
@@ -101,7 +101,7 @@ export class Request extends Body {
       this.#redirect = input.#redirect;
       this.#signal = input.#signal;
       if (!hasInit || init.headers === undefined) this.#headers = Headers.copy(input.#headers);
-      if (!ownBody) Body.move(input, this);
+      if (!ownBody) this.#slot.moveFrom(input.#slot);
     } else {
       this.#url = fetchUrl(`${input}`).href;
       this.#method = 'GET';
@@ -117,7 +117,7 @@ export class Request extends Body {
       this.#redirect = from.#redirect;
       if (this.#headers === null) this.#headers = Headers.copy(from.#headers);
       if (from.#signal !== null) this.#signal = from.#signal;
-      if (ownBody) Body.move(from, this);
+      if (ownBody) this.#slot.moveFrom(from.#slot);
       return;
     }
     if (init.method !== undefined) this.#method = normalMethod(init.method);
@@ -137,13 +137,13 @@ export class Request extends Body {
       if (this.method === 'GET' || this.method === 'HEAD') {
         throw new TypeError('Request with a GET or HEAD method cannot have a body.');
       }
-      const [state, type] = extractBody(init.body);
-      Body.init(this, state);
+      this.#slot.state = extractBody(init.body);
+      const type = extractedType;
       if (type !== null && !this.#headers.has('content-type')) {
         this.#headers.set('content-type', type);
       }
     } else if (init.body === null) {
-      Body.init(this, null);
+      this.#slot.state = null;
     }
   }
 
@@ -152,6 +152,9 @@ export class Request extends Body {
   }
   static is(value) {
     return value !== null && typeof value === 'object' && #facts in value;
+  }
+  static slot(r) {
+    return r.#slot;
   }
   static facts(r) {
     return r.#facts;
@@ -225,10 +228,11 @@ export class Request extends Body {
     if (this.#facts !== null && Headers.isBase(this.#headers, this.#facts)) {
       Headers.freeze(copy.#headers);
     }
-    Body.init(copy, Body.tee(this));
+    copy.#slot.state = this.#slot.tee();
     return copy;
   }
   get [Symbol.toStringTag]() {
     return 'Request';
   }
 }
+mixinBody(Request, Request.slot);

@@ -1,6 +1,6 @@
 // Response. One that a fetch gave has a Fetch and loads its headers when they are read.
 
-import { Body, NativeBody, RESPONSE, extractBody } from './body.js';
+import { BodySlot, extractBody, extractedType, mixinBody } from './body.js';
 import { Headers, IMMUTABLE } from './headers.js';
 import { URL } from './url.js';
 
@@ -24,7 +24,8 @@ const REASONS = new Map(Object.entries({
   503: 'Service Unavailable', 504: 'Gateway Timeout', 505: 'HTTP Version Not Supported',
 }).map(([k, v]) => [Number(k), v]));
 
-export class Response extends Body {
+export class Response {
+  #slot = new BodySlot();
   #fetch = null; // Fetch, when it came from upstream
   #status = 200;
   #statusText = null; // null: the usual one of a fetched status
@@ -33,7 +34,6 @@ export class Response extends Body {
   #type = 'default';
 
   constructor(body = null, init = undefined) {
-    super();
     if (body === INTERNAL) return;
     let headers;
     if (init !== undefined && init !== null) {
@@ -46,8 +46,8 @@ export class Response extends Body {
       if (NULL_BODY.has(this.#status)) {
         throw new TypeError(`Response with null body status (${this.#status}) cannot have a body.`);
       }
-      const [state, type] = extractBody(body);
-      Body.init(this, state);
+      this.#slot.state = extractBody(body);
+      const type = extractedType;
       if (type !== null && !this.#headers.has('content-type')) {
         this.#headers.set('content-type', type);
       }
@@ -60,11 +60,14 @@ export class Response extends Body {
     r.#status = status;
     r.#flags = flags;
     r.#headers = Headers.native(fetch, IMMUTABLE);
-    if (flags & 1) Body.initLazy(r, fetch);
+    if (flags & 1) r.#slot.setLazy(fetch);
     return r;
   }
   static is(value) {
     return value !== null && typeof value === 'object' && #fetch in value;
+  }
+  static slot(r) {
+    return r.#slot;
   }
   static fetchOf(r) {
     return r.#fetch;
@@ -136,13 +139,15 @@ export class Response extends Body {
     copy.#type = this.#type;
     copy.#headers = Headers.copy(this.#headers);
     if (this.#fetch !== null) Headers.freeze(copy.#headers);
-    Body.init(copy, Body.tee(this));
+    copy.#slot.state = this.#slot.tee();
     return copy;
   }
   get [Symbol.toStringTag]() {
     return 'Response';
   }
 }
+
+mixinBody(Response, Response.slot);
 
 function toStatus(status) {
   const n = Number(status);

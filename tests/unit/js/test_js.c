@@ -68,7 +68,7 @@ static int setup(void **state)
     if (host.version == NULL) {
         fail_msg("%s\n%s", err.text, host.log);
     }
-    printf("js_load with warm-up: %.1f ms\n", (double)(clock_monotonic_us() - before) / 1000);
+    printf("js_load: %.1f ms\n", (double)(clock_monotonic_us() - before) / 1000);
     free(bundle);
     free(app);
     free(api);
