@@ -51,6 +51,10 @@ int paths_user_state_dir(char **out, struct error *err)
 
 int paths_state_dir(char **out, struct error *err)
 {
+    const char *chosen = absolute_env("SALLYPORT_STATE");
+    if (chosen != NULL) {
+        return give(paths_clean("/", chosen), out, err);
+    }
     return geteuid() == 0 ? give(strdup("/var/lib/sallyport"), out, err)
                           : paths_user_state_dir(out, err);
 }

@@ -1,10 +1,11 @@
 /*
  * paths: where our files stand for this user. Nothing here creates anything.
  *
- *   state    /var/lib/sallyport (root), else $XDG_STATE_HOME/sallyport, else
- * ~/.local/state/sallyport runtime  folder of $SALLYPORT_SOCKET, else /run/sallyport (root), else
- * $XDG_RUNTIME_DIR/sallyport, else ~/.local/state/sallyport/run cache    $XDG_CACHE_HOME/sallyport,
- * else ~/.cache/sallyport
+ * - state: $SALLYPORT_STATE, else /var/lib/sallyport (root), else $XDG_STATE_HOME/sallyport, else
+ *   ~/.local/state/sallyport
+ * - runtime: the folder of $SALLYPORT_SOCKET, else /run/sallyport (root), else
+ *   $XDG_RUNTIME_DIR/sallyport, else ~/.local/state/sallyport/run
+ * - cache: $XDG_CACHE_HOME/sallyport, else ~/.cache/sallyport
  *
  * An environment value that is not an absolute path is passed over, as XDG says.
  */

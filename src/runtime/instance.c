@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#define CLASS_NAMES_MAX 512u /* bytes of class names in an error; the rest is left out */
+
 /* ---- the gate ---- */
 
 static void flow_cut(struct flow *f, const char *error)
@@ -195,10 +197,20 @@ static int class_find(struct runtime *rt, struct span name, struct instance *ins
             return 0;
         }
     }
-    return error_set(err, 0,
-                     "class " SPAN_FMT ": the module exports no such class that extends Container "
-                     "or Sandbox",
-                     SPAN_ARG(name));
+    struct buf names;
+    buf_init(&names, CLASS_NAMES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (!buf_appendf(&names, "%s" SPAN_FMT, i > 0 ? ", " : "", SPAN_ARG(classes[i].name))) {
+            break;
+        }
+    }
+    int rc =
+        error_set(err, 0,
+                  "class " SPAN_FMT ": the module exports no such class that extends Container "
+                  "or Sandbox: it has: " SPAN_FMT,
+                  SPAN_ARG(name), SPAN_ARG(buf_span(&names)));
+    buf_free(&names);
+    return rc;
 }
 
 static struct instance *instance_new(struct runtime *rt, const struct instance_spec *spec)

@@ -93,9 +93,9 @@ class User:
         env = {"PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
                "HOME": str(self.home), "USER": self.name, "LANG": "C.UTF-8", "TERM": "xterm",
                "XDG_RUNTIME_DIR": str(self.private / "runtime"),
-               "XDG_STATE_HOME": str(self.private / "state"),
+               "SALLYPORT_STATE": str(self.private / "state"),
                "XDG_CACHE_HOME": str(self.work.parent / f".cache-{self.uid}")}
-        for folder in (env["XDG_RUNTIME_DIR"], env["XDG_STATE_HOME"], env["XDG_CACHE_HOME"]):
+        for folder in (env["XDG_RUNTIME_DIR"], env["SALLYPORT_STATE"], env["XDG_CACHE_HOME"]):
             if not os.path.isdir(folder):
                 os.mkdir(folder, 0o700)
                 self.own(folder)
