@@ -194,16 +194,16 @@ class Live:
     def __init__(self, user, *options, env=None):
         self.user = user
         self.child = user.popen(["sallyport", "run", *options, "--", "/bin/bash", "--norc"],
-                                env=env, stdin=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                bufsize=1)
+                                env=env, stdin=subprocess.PIPE, text=True, bufsize=1,
+                                stderr=open(user.private / "live.err", "ab"))
         self.count = 0
         self.sh(":")  # the sandbox is up
 
     def sh(self, script, timeout=30):
-        """Runs the script inside; its output (both streams) and exit status."""
+        """Runs the script inside; its standard output and exit status."""
         self.count += 1
         mark = f"=={self.count}=="
-        self.child.stdin.write(f"{script}\necho; echo {mark}$?\n")
+        self.child.stdin.write(f"{script}\nstatus=$?; echo; echo {mark}$status\n")
         self.child.stdin.flush()
         lines = []
         deadline = time.monotonic() + timeout

@@ -29,9 +29,10 @@ def test_a_gibibyte_each_way(user, origin, live, shape):
     out, code = run.sh(f"curl -sS https://plain.example.test/bytes/{GIB}"
                        f"{'/chunked' if shape == 'chunked' else ''} | sha256sum", timeout=120)
     assert out.split()[0] == pattern_sha256(GIB), out
-    header = "-H 'Transfer-Encoding: chunked'" if shape == "chunked" else f"-H 'Content-Length: {GIB}'"
-    out, code = run.sh(f"head -c {GIB} /dev/zero | curl -sS {header} -T - -o /dev/null "
-                       "-w '%{http_code}' https://plain.example.test/up", timeout=120)
+    upload = f"head -c {GIB} /dev/zero | curl -T -" if shape == "chunked" else \
+        f"truncate -s {GIB} zeros && curl -T zeros"
+    out, code = run.sh(f"{upload} -sS -o /dev/null -w '%{{http_code}}' https://plain.example.test/up",
+                       timeout=120)
     assert out == "200", out
     assert origin.requests[-1]["size"] == GIB
     zeros = subprocess.run(f"head -c {GIB} /dev/zero | sha256sum", shell=True, capture_output=True,
@@ -65,8 +66,8 @@ def test_head_keeps_its_length(user, origin):
 
 def test_expect_100_continue(user, origin):
     r = user.sallyport("run", "--allow", "plain.example.test", *origin.options("plain.example.test"),
-                       "--", "sh", "-c", "head -c 3000000 /dev/zero | curl -sS -H 'Expect: 100-continue' "
-                       "-H 'Content-Length: 3000000' -T - https://plain.example.test/up -o /dev/null "
+                       "--", "sh", "-c", "truncate -s 3000000 zeros; curl -sS -H 'Expect: 100-continue' "
+                       "-T zeros https://plain.example.test/up -o /dev/null "
                        "-w '%{http_code} %{time_total}'")
     code, seconds = r.out.split()
     assert code == "200" and float(seconds) < 3, r

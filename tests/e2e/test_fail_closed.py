@@ -76,6 +76,7 @@ def test_a_runaway_handler_ends_alone(user, origin, live, kind):
 def test_policy_survives_the_runtime(user, origin, live):
     folder = app.write(user)
     run = live("-c", folder, "--id", "kept", *origin.options(*app.HOSTS))
+    assert run.sh("true")[1] == 0
     assert user.sallyport("handler", "set", "kept", "noHttp").code == 0
     assert user.sallyport("secret", "put", "TOKEN", stdin="after-put").code == 0
     for pid in processes_of(user, "sallyport-runtime"):
