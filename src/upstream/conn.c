@@ -223,7 +223,7 @@ static void response_tell(struct conn *c, struct upstream_fetch *f, struct http1
 /* Parses what is in `in` while c's exchange waits for its head. */
 static void heads_parse(struct conn *c)
 {
-    struct http1_response res;
+    struct http1_response *res = &c->origin->up->response;
     struct http1_refusal refusal;
     uint32_t serial = c->serial;
     while (c->state == CONN_BUSY && c->serial == serial && c->fetch != NULL &&
@@ -231,7 +231,7 @@ static void heads_parse(struct conn *c)
         struct upstream_fetch *f = c->fetch;
         enum http1_asked asked = f->head_method ? HTTP1_ASKED_HEAD : HTTP1_ASKED_OTHER;
         enum http1_result r =
-            http1_response_parse(&f->scan, buf_span(&c->in), asked, &res, &refusal);
+            http1_response_parse(&f->scan, buf_span(&c->in), asked, res, &refusal);
         if (r == HTTP1_MORE) {
             return;
         }
@@ -240,17 +240,17 @@ static void heads_parse(struct conn *c)
             return;
         }
         f->scan = (struct http1_scan){0};
-        if (res.status >= 200) {
-            response_tell(c, f, &res);
+        if (res->status >= 200) {
+            response_tell(c, f, res);
             return;
         }
-        if (res.status == 101 || ++f->informs > INFORMS_MAX) {
-            conn_lost(c, UPSTREAM_PROTOCOL, "response %u was not asked for", (unsigned)res.status);
+        if (res->status == 101 || ++f->informs > INFORMS_MAX) {
+            conn_lost(c, UPSTREAM_PROTOCOL, "response %u was not asked for", (unsigned)res->status);
             return;
         }
-        buf_consume(&c->in, res.head.size);
+        buf_consume(&c->in, res->head.size);
         if (f->events->inform != NULL) {
-            f->events->inform(f->arg, res.status);
+            f->events->inform(f->arg, res->status);
         }
     }
 }

@@ -128,6 +128,8 @@ struct upstream {
     struct list free;
     size_t free_count;
     struct list origins[ORIGIN_BUCKETS];
+    struct http1_response
+        response; /* the head under way: 10 KiB that need not be cleared each time */
 };
 
 /* pool.c */
