@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 
-#define CLASS_NAMES_MAX 512u /* bytes of class names in an error; the rest is left out */
-
 /* ---- the gate ---- */
 
 static void flow_cut(struct flow *f, const char *error)
@@ -172,6 +170,34 @@ static char *copy(struct span s)
     return strndup(s.len > 0 ? s.ptr : "", s.len);
 }
 
+/* "A, B", for a message. */
+static void class_names(const struct js_class *classes, size_t count, struct buf *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        (void)(buf_append_str(out, i > 0 ? ", " : "") && buf_append_span(out, classes[i].name));
+    }
+}
+
+static int class_missing(const struct js_class *classes, size_t count, struct span name,
+                         struct error *err)
+{
+    struct buf names;
+    buf_init(&names, 512);
+    class_names(classes, count, &names);
+    struct span have = count > 0 ? buf_span(&names) : SPAN_LIT("none");
+    int rc = name.len == 0
+                 ? error_set(err, 0,
+                             "class: the module exports %zu sandbox classes (" SPAN_FMT
+                             "): choose one with --class",
+                             count, SPAN_ARG(have))
+                 : error_set(err, 0,
+                             "class " SPAN_FMT ": the module exports no such class that extends "
+                             "Container or Sandbox: it has: " SPAN_FMT,
+                             SPAN_ARG(name), SPAN_ARG(have));
+    buf_free(&names);
+    return rc;
+}
+
 static int class_find(struct runtime *rt, struct span name, struct instance *inst,
                       struct error *err)
 {
@@ -184,33 +210,14 @@ static int class_find(struct runtime *rt, struct span name, struct instance *ins
     }
     size_t count;
     const struct js_class *classes = js_classes(rt->version, &count);
-    if (name.len == 0 && count != 1) {
-        return error_set(err, 0,
-                         "class: the module exports %zu sandbox classes: choose one with "
-                         "--class",
-                         count);
-    }
     for (size_t i = 0; i < count; i++) {
-        if (name.len == 0 || span_eq(classes[i].name, name)) {
+        if (name.len == 0 ? count == 1 : span_eq(classes[i].name, name)) {
             inst->cls = &classes[i];
             inst->class_name = copy(classes[i].name);
             return 0;
         }
     }
-    struct buf names;
-    buf_init(&names, CLASS_NAMES_MAX);
-    for (size_t i = 0; i < count; i++) {
-        if (!buf_appendf(&names, "%s" SPAN_FMT, i > 0 ? ", " : "", SPAN_ARG(classes[i].name))) {
-            break;
-        }
-    }
-    int rc =
-        error_set(err, 0,
-                  "class " SPAN_FMT ": the module exports no such class that extends Container "
-                  "or Sandbox: it has: " SPAN_FMT,
-                  SPAN_ARG(name), SPAN_ARG(buf_span(&names)));
-    buf_free(&names);
-    return rc;
+    return class_missing(classes, count, name, err);
 }
 
 static struct instance *instance_new(struct runtime *rt, const struct instance_spec *spec)

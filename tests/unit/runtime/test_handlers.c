@@ -308,6 +308,7 @@ int main(void)
         TEST(gone_client_ends_the_handler),
         TEST(rotation_holds_for_the_next_request),
     };
-    if (getenv("ONLY")) cmocka_set_test_filter(getenv("ONLY"));
+    if (getenv("ONLY"))
+        cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, group_setup, NULL);
 }
