@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "isolate/netns.h"
+#include "launcher/ca_link.h"
 #include "launcher/siblings.h"
 #include "tls/trust.h"
 
@@ -170,11 +171,34 @@ int view_write_names(struct view *v, struct error *err)
     return rc;
 }
 
+/* A folder for SSL_CERT_DIR with the CA under its hash. Programs find it in the bundle too: a name
+ * that cannot be made is no failure. */
+static int link_ca(struct view *v, struct span ca_pem, struct error *err)
+{
+    struct buf der;
+    size_t count;
+    char link[sizeof("certs/") + CA_LINK_BYTES] = "certs/";
+    buf_init(&der, TLS_TRUST_MAX);
+    int rc = tls_trust_certificates(ca_pem, &der, &count, err);
+    if (rc == 0 && mkdirat(v->in_fd, "certs", 0755) != 0) {
+        rc = error_set(err, errno, "make a folder for the sandbox's CA");
+    }
+    if (rc == 0 && ca_link_name(buf_span(&der), link + strlen("certs/")) &&
+        symlinkat("../ca.pem", v->in_fd, link) != 0) {
+        rc = error_set(err, errno, "link the sandbox's CA");
+    }
+    buf_free(&der);
+    return rc;
+}
+
 int view_write_trust(struct view *v, struct span ca_pem, struct error *err)
 {
     struct buf made;
     buf_init(&made, TLS_TRUST_MAX);
     int rc = write_in(v, "ca.pem", ca_pem, err);
+    if (rc == 0) {
+        rc = link_ca(v, ca_pem, err);
+    }
     if (rc == 0) {
         rc = tls_trust_bundle(buf_span(&v->system_pem), ca_pem, &made, err);
     }

@@ -46,11 +46,11 @@ static int read_list(const json_t *value, const char *key, read_fn item, struct 
         return error_set(err, ENOMEM, "launcher: \"%s\"", key);
     }
     for (size_t i = 0; i < count; i++) {
+        out->count = i + 1; /* a refused one is freed too */
         int rc = item(json_array_get(value, i), key, &out->items[i], err);
         if (rc < 0) {
             return rc;
         }
-        out->count++;
     }
     return 0;
 }
