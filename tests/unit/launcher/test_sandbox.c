@@ -365,6 +365,8 @@ static void environment_is_exact(void **state)
                                         "JAVA_TOOL_OPTIONS",
                                         "NODE_EXTRA_CA_CERTS",
                                         "NODE_USE_SYSTEM_CA",
+                                        "npm_config_fetch_retry_mintimeout",
+                                        "npm_config_fetch_retry_maxtimeout",
                                         "DENO_CERT",
                                         "DENO_TLS_CA_STORE",
                                         "UV_SYSTEM_CERTS"};
