@@ -18,7 +18,9 @@ bool fields_add_all(struct fields *f, const struct gate_header *items, size_t co
     if (count > GATE_HEADER_COUNT - f->count) {
         return false;
     }
-    memcpy(f->items + f->count, items, count * sizeof *items);
+    if (count > 0) {
+        memcpy(f->items + f->count, items, count * sizeof *items);
+    }
     f->count += count;
     return true;
 }

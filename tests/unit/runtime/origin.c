@@ -96,12 +96,14 @@ static void serve(int fd, char *head, size_t head_len, size_t len)
     } else if (strncmp(head, "GET /big", 8) == 0) {
         answer_big(fd);
     } else if (strncmp(head, "GET /cut", 8) == 0) {
-        send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789", 51);
+        static const char cut[] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789";
+        send_all(fd, cut, sizeof cut - 1);
         shutdown(fd, SHUT_RDWR);
     } else if (strncmp(head, "GET /to/", 8) == 0 || strncmp(head, "GET /loop", 9) == 0) {
         answer_redirect(fd, head);
     } else if (strncmp(head, "HEAD", 4) == 0) {
-        send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n", 42);
+        static const char only[] = "HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n";
+        send_all(fd, only, sizeof only - 1);
     } else if (strncmp(head, "GET /slow", 9) != 0) {
         answer(fd, head, head_len);
     }
