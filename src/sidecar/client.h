@@ -92,7 +92,7 @@ void client_stream_drop(struct client *c, enum gate_reset reason);
 
 /* client_out.c: output gathered into few, large TLS records. */
 bool client_send(struct client *c, struct span bytes);
-/* false: the client is dead. */
+/* false: the client is dead, or ends anyway. */
 bool client_out_flush(struct client *c);
 
 /* sniff.c */

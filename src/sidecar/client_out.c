@@ -37,7 +37,7 @@ bool client_send(struct client *c, struct span bytes)
 
 bool client_out_flush(struct client *c)
 {
-    if (c->phase == CLIENT_DEAD) {
+    if (c->phase == CLIENT_DEAD || c->phase == CLIENT_FINISHING) {
         return false;
     }
     while (buf_len(&c->out) > 0) {
@@ -57,9 +57,6 @@ bool client_out_flush(struct client *c)
             gate_credit(c->s->gate, c->stream, c->owed);
         }
         c->owed = 0;
-    }
-    if (c->response == RESPONSE_DONE) {
-        client_turn_queue(c);
     }
     return true;
 }

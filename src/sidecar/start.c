@@ -19,6 +19,7 @@ int sidecar_prepare(struct sidecar *s, int argc, char **argv, struct error *err)
     log_open("sidecar", argc > 1 ? argv[1] : NULL);
     isolate_process_reset_signals();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that is a file: no line is worth the process */
     list_init(&s->clients);
     list_init(&s->dns_clients);
     s->loop = loop_create(err);
