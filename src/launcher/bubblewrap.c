@@ -76,7 +76,9 @@ static bool put_view(struct buf *args, const struct view *v)
     }
     /* Last, so that no bind lies over it. */
     snprintf(path, sizeof(path), "%s/in", v->stage);
-    return ok && PUT(args, "--ro-bind", path, ETC_INSTANCE_DIR);
+    ok = ok && PUT(args, "--ro-bind", path, ETC_INSTANCE_DIR);
+    /* bubblewrap's own two have no size: nothing is to be written there. */
+    return ok && PUT(args, "--remount-ro", "/dev", "--remount-ro", "/");
 }
 
 static bool put_environment(struct buf *args, const struct view *v)

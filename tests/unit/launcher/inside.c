@@ -131,7 +131,15 @@ static void nested(char **args)
     REFUSED(unlinkat(dir, ".dev.vars", 0), EBUSY);
     int fd = openat(dir, ".dev.vars", O_RDONLY | O_CLOEXEC);
     CHECK(fd >= 0 && read(fd, &byte, 1) == 0);
-    CHECK(mount(NULL, "/old", NULL, MS_REMOUNT | MS_BIND, NULL) != 0 || 1);
+    /* No second way to what lies under the mounts. */
+    char options[600];
+    snprintf(options, sizeof(options), "lowerdir=%s,upperdir=/u,workdir=/w,userxattr", old);
+    CHECK(mkdir("/u", 0755) == 0 && mkdir("/w", 0755) == 0 && mkdir("/b", 0755) == 0);
+    CHECK(mount("o", "/b", "overlay", 0, options) != 0);
+    REFUSED(mount(old, "/b", NULL, MS_BIND, NULL), EINVAL);
+    REFUSED(syscall(SYS_open_tree, AT_FDCWD, old, 1 /* clone */), EINVAL);
+    snprintf(options, sizeof(options), "%s/.dev.vars", old);
+    REFUSED(mount(NULL, options, NULL, MS_REMOUNT | MS_BIND, NULL), EPERM);
     CHECK(unshare(CLONE_NEWNET) == 0); /* a network of its own leads nowhere */
 }
 

@@ -311,7 +311,9 @@ static void view_is_an_allow_list(void **state)
           "test ! -e /etc/shadow && test ! -e /etc/machine-id && test \"$(ls /home /run 2>/dev/null"
           " | grep -c .)\" -le 5",
           0, NULL);
-    SHELL("exec 2>&1; ! touch /usr/x && ! touch /etc/x && ! touch /run/sallyport/x && touch /tmp/x "
+    SHELL("exec 2>&1; ! touch /x && ! touch /dev/x && ! touch /var/x && ! touch /usr/x && ! touch "
+          "/etc/x && ! touch "
+          "/run/sallyport/x && touch /tmp/x "
           "/var/tmp/x /run/x $HOME/x /dev/shm/x",
           0, NULL);
     SHELL("cat /etc/hosts", 0, "127.0.0.1 localhost play-1\n");
