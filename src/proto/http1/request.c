@@ -19,6 +19,9 @@ static size_t request_line(struct span in, struct http1_request *out, struct htt
     int version = head_version(span_from(line, (size_t)(last - line.ptr) + 1));
     if (!http1_is_token(out->method)) {
         head_refuse(refusal, 400, "the method is no token");
+    } else if (span_eq(out->method, SPAN_LIT("PRI"))) {
+        /* Reserved by RFC 9113 3.4: another reader may take what follows for HTTP/2. */
+        head_refuse(refusal, 400, "PRI is no method of HTTP/1");
     } else if (version < 0) {
         head_refuse(refusal, 400, "the request line does not end in an HTTP version");
     } else if (version == 0) {

@@ -94,6 +94,7 @@ static const struct {
     {400, "GET /#f HTTP/1.1\r\n" H "\r\n"},
     {400, "GET /\r\n" H "\r\n"},
     {400, "GET\r\n\r\n"},
+    {400, "PRI / HTTP/1.1\r\n" H "\r\n"},
     {400, " GET / HTTP/1.1\r\n" H "\r\n"},
     {400, "G(T / HTTP/1.1\r\n" H "\r\n"},
     {400, "\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n"},
