@@ -243,7 +243,7 @@ static void readable(struct ipc_channel *ch)
     ssize_t n = recvmsg(ch->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR) {
-            channel_end(ch, errno == ECONNRESET ? "the other end went away" : strerror(errno));
+            channel_end(ch, errno == ECONNRESET ? IPC_GONE : strerror(errno));
         }
         return;
     }
@@ -253,8 +253,7 @@ static void readable(struct ipc_channel *ch)
         return;
     }
     if (n == 0) {
-        channel_end(ch, buf_len(&ch->in) > 0 ? "the other end went away inside a message"
-                                             : "the other end went away");
+        channel_end(ch, buf_len(&ch->in) > 0 ? IPC_GONE " inside a message" : IPC_GONE);
         return;
     }
     buf_commit(&ch->in, (size_t)n);

@@ -49,7 +49,9 @@ struct ipc_rule {
 struct ipc_channel;
 
 typedef void (*ipc_message_fn)(void *arg, struct ipc_message *msg);
-/* The other end went away or broke a rule; why is a sentence. Last callback. */
+/* The other end went away (why starts with IPC_GONE) or broke a rule; why is a sentence. Last
+ * callback. */
+#define IPC_GONE "the other end went away"
 typedef void (*ipc_closed_fn)(void *arg, const char *why);
 
 /* Takes fd (given, also on failure), sets it non-blocking. rules is kept by pointer. */

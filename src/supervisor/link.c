@@ -28,8 +28,8 @@ static void on_closed(void *arg, const char *why)
     struct link *l = arg;
     l->channel_ended = true;
     if (!l->child_ended) {
-        /* It may be ending by itself; then this does nothing. */
-        if (l->why[0] == 0) {
+        /* Gone by itself: its status will say more. Else it broke a rule. */
+        if (l->why[0] == 0 && strncmp(why, IPC_GONE, sizeof IPC_GONE - 1) != 0) {
             snprintf(l->why, sizeof l->why, "%s", why);
         }
         child_signal(l->child, SIGKILL);
