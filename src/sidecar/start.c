@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "ipc/conversations.h"
+#include "isolate/fds.h"
 #include "isolate/process.h"
 #include "isolate/secretmem.h"
 
@@ -22,6 +23,9 @@ int sidecar_prepare(struct sidecar *s, int argc, char **argv, struct error *err)
     signal(SIGXFSZ, SIG_IGN); /* a log that is a file: no line is worth the process */
     list_init(&s->clients);
     list_init(&s->dns_clients);
+    if (isolate_fds_close_from(IPC_CHILD_FD + 1, err) < 0) {
+        return -1;
+    }
     s->loop = loop_create(err);
     /* The supervisor's START waits for the launcher: time to make OpenSSL ready. */
     return s->loop != NULL && tls_warm_up(err) == 0 ? isolate_process_hide(err) : -1;

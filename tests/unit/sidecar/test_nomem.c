@@ -21,7 +21,8 @@ static void serves_on(struct fixture *f)
     shell(f, &r, REQUESTS "$C https://c.test/hello 2>/dev/null || $C https://c.test/hello");
     bool right = span_eq(buf_span(&r.out), SPAN_LIT("hello\n"));
     if (!right) {
-        print_message("%lu: " SPAN_FMT "%s\n", f->fail_at, SPAN_ARG(buf_span(&r.out)), f->note_detail);
+        print_message("%lu: " SPAN_FMT "%s\n", f->fail_at, SPAN_ARG(buf_span(&r.out)),
+                      f->note_detail);
     }
     result_free(&r);
     int status = 0;

@@ -1,5 +1,7 @@
 #include "fixture.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -110,6 +112,14 @@ static void bodies_both_ways(void **state)
            "head -c 5000000 /dev/urandom > $CA.in; "
            "cat $CA.in | $C -T - http://a.test/echo | cmp - $CA.in; rm $CA.in",
            "");
+}
+
+static void denied_upload_gets_its_answer(void **state)
+{
+    struct fixture *f = *state;
+    expect(f, "head -c 50000000 /dev/zero | $C -T - https://a.test/early", "hello\n");
+    expect(f, "head -c 50000000 /dev/zero | $C -T - http://a.test/early", "hello\n");
+    expect(f, "$C https://a.test/hello", "hello\n");
 }
 
 static size_t private_kib(struct fixture *f)
@@ -360,16 +370,36 @@ static void confined(void **state)
 {
     struct fixture *f = *state;
     struct result r;
-    char command[256];
-    snprintf(command, sizeof command,
-             "grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/%d/status; cat /proc/%d/comm; "
-             "tr '\\0' ' ' < /proc/%d/cmdline; ls /proc/%d/fd | wc -l",
-             (int)f->pid, (int)f->pid, (int)f->pid, (int)f->pid);
-    shell(f, &r, command);
+    char text[64];
+    snprintf(text, sizeof text, "%d", (int)f->pid);
+    setenv("SPID", text, 1);
+    shell(f, &r,
+          "grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/$SPID/status; "
+          "tr '\\0' ' ' < /proc/$SPID/cmdline; "
+          "test $(readlink /proc/$SPID/ns/net) != $(readlink /proc/self/ns/net) && echo elsewhere");
     HAS(&r, "NoNewPrivs:\t1");
     HAS(&r, "Seccomp:\t2");
     HAS(&r, "CapEff:\t0000000000000000");
     HAS(&r, "sallyport-sidecar t1");
+    HAS(&r, "elsewhere");
+    result_free(&r);
+    if (getuid() == 0) {
+        /* 0-2, the channel, two listeners, the DNS socket, the gate, and six of the loop. */
+         */
+        expect(f, "ls /proc/$SPID/fd | wc -l", "14\n");
+        expect(f, "tr -d '\\0' < /proc/$SPID/environ", "");
+    }
+}
+
+/* Nothing is ever said: the connection is reset when its time is over, and not before. */
+static void silence_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct result r;
+    uint64_t before = clock_monotonic_ms();
+    raw(f, &r, span_of("", 0));
+    assert_in_range(clock_monotonic_ms() - before, 9000, 13000);
+    assert_true(r.reset);
     result_free(&r);
 }
 
@@ -384,6 +414,7 @@ int main(int argc, char **argv)
         CASE(pipelined),
         CASE(hop_by_hop_stays_here),
         CASE(bodies_both_ways),
+        CASE(denied_upload_gets_its_answer),
         CASE(memory_is_bounded),
         CASE(expect_continue),
         CASE(http10),
@@ -398,6 +429,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(tunnels_by_sni, fixture_setup_tunnel, fixture_teardown),
         CASE(dns),
         CASE(confined),
+        CASE(silence_is_cut),
     };
     setenv("SIDECAR", argc > 1 ? argv[1] : "build/sallyport-sidecar", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
