@@ -385,7 +385,6 @@ static void confined(void **state)
     result_free(&r);
     if (getuid() == 0) {
         /* 0-2, the channel, two listeners, the DNS socket, the gate, and six of the loop. */
-         */
         expect(f, "ls /proc/$SPID/fd | wc -l", "14\n");
         expect(f, "tr -d '\\0' < /proc/$SPID/environ", "");
     }
