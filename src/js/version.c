@@ -41,6 +41,12 @@ static void environment_scrub(void)
     unsetenv("GIGACAGE_ENABLED");
 }
 
+/* The collector's idle callback asks for the library's main loop, which the C API alone never
+ * makes: a null pointer, once a heap is large and idle. Exported by the library, not in its
+ * headers. */
+extern void wtf_initialize_main_thread(void) __asm__("_ZN3WTF20initializeMainThreadEv")
+    __attribute__((weak));
+
 struct js *js_start(struct loop *loop, struct error *err)
 {
     static struct js engine;
@@ -55,6 +61,9 @@ struct js *js_start(struct loop *loop, struct error *err)
         return NULL;
     }
     engine.loop = loop;
+    if (wtf_initialize_main_thread != NULL) {
+        wtf_initialize_main_thread();
+    }
     /* The first heap makes the pool of executable memory, before the process gives up the right
      * to; it is thrown away. */
     JSContextGroupRef group = JSContextGroupCreate();
