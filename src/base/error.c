@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int error_set(struct error *err, int errnum, const char *fmt, ...)
+int(error_set)(struct error *err, int errnum, const char *fmt, ...)
 {
     if (err != NULL) {
         va_list ap;
@@ -19,7 +19,7 @@ int error_set(struct error *err, int errnum, const char *fmt, ...)
     return errnum != 0 ? -errnum : -1;
 }
 
-int error_prefix(struct error *err, const char *fmt, ...)
+int(error_prefix)(struct error *err, const char *fmt, ...)
 {
     if (err == NULL) {
         return -1;

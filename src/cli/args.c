@@ -81,7 +81,7 @@ int args_read(const struct command *c, int argc, char **argv, void *into, int *o
 {
     int count = 0;
     int i = 0;
-    for (; i < argc; i++) {
+    for (; i < argc && argv[i] != NULL; i++) {
         char *word = argv[i];
         if (strcmp(word, "--") == 0) {
             i++;
