@@ -176,17 +176,15 @@ int policy_remove_by_host(struct policy *p, struct span host, struct error *err)
 {
     struct pattern pattern;
     struct draft d = {0};
-    size_t at = POLICY_NO_INDEX;
+    bool made;
+    int rc = pattern_make_if(&pattern, host, false, &made, err);
 
-    /* What cannot be a pattern is not there. */
-    if (pattern_make(&pattern, host, false, NULL) == 0) {
-        at = table_find(&p->set.hosts, &pattern);
-    }
+    size_t at = made ? table_find(&p->set.hosts, &pattern) : POLICY_NO_INDEX;
     if (at == POLICY_NO_INDEX) {
         free(pattern.mem);
-        return 0;
+        return rc;
     }
-    int rc = table_without(&d.hosts, &p->set.hosts, &pattern, err);
+    rc = table_without(&d.hosts, &p->set.hosts, &pattern, err);
     free(pattern.mem);
     if (rc == 0) {
         rc = draft_begin(&d, p->set.hosts.count, err);
@@ -263,9 +261,12 @@ int policy_list_remove(struct policy *p, enum policy_which which, struct span ho
 {
     struct pattern pattern;
     struct table next;
-    bool is_pattern = pattern_make(&pattern, host, true, NULL) == 0;
-    int rc = table_without(&next, effective(p, which), is_pattern ? &pattern : NULL, err);
+    bool made;
+    int rc = pattern_make_if(&pattern, host, true, &made, err);
 
+    if (rc == 0) {
+        rc = table_without(&next, effective(p, which), made ? &pattern : NULL, err);
+    }
     free(pattern.mem);
     if (rc == 0) {
         list_take(p, which, &next);

@@ -19,6 +19,10 @@ struct pattern {
 
 /* cidr: entries like 10.0.0.0/8 are taken. On error p holds nothing. */
 int pattern_make(struct pattern *p, struct span written, bool cidr, struct error *err);
+/* The same for a pattern that is only looked for: what cannot be one is no error, and *made is
+ * false. */
+int pattern_make_if(struct pattern *p, struct span written, bool cidr, bool *made,
+                    struct error *err);
 bool pattern_matches(const struct pattern *p, const struct url_host *host);
 /* Whole value against '*' and literal bytes, in time linear in both. */
 bool pattern_glob(struct span pattern, struct span value);

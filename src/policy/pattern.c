@@ -77,7 +77,8 @@ static bool glob_bytes(struct span text)
     const char *set = text.len > 0 && text.ptr[0] == '[' ? ipv6 : name;
 
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '\0' || strchr(set, text.ptr[i]) == NULL) {
+        char c = span_lower(text.ptr[i]);
+        if (c == '\0' || strchr(set, c) == NULL) {
             return false;
         }
     }
@@ -201,7 +202,9 @@ int pattern_make(struct pattern *p, struct span written, bool cidr, struct error
     }
     if (!ok) {
         buf_free(&made);
-        return refuse(written, blank, err);
+        /* A name of these bytes is always a pattern. */
+        bool memory = written.ptr[0] != '[' && glob_bytes(written);
+        return memory ? error_set(err, ENOMEM, "host pattern") : refuse(written, blank, err);
     }
     struct span compared = slash != NULL ? written : buf_span(&made);
     p->mem = malloc(written.len + compared.len);
@@ -215,6 +218,20 @@ int pattern_make(struct pattern *p, struct span written, bool cidr, struct error
     p->compared = span_of(p->mem + written.len, compared.len);
     buf_free(&made);
     return 0;
+}
+
+int pattern_make_if(struct pattern *p, struct span written, bool cidr, bool *made,
+                    struct error *err)
+{
+    int rc = pattern_make(p, written, cidr, err);
+    bool ascii = true;
+
+    for (size_t i = 0; i < written.len; i++) {
+        ascii &= (unsigned char)written.ptr[i] < 0x80;
+    }
+    *made = rc == 0;
+    /* IDNA does not say whether it was the name or the memory. */
+    return rc == -ENOMEM || (rc < 0 && !ascii) ? rc : 0;
 }
 
 int policy_pattern_check(struct span pattern, struct error *err)
