@@ -6,6 +6,8 @@
  */
 #include "js/engine.h"
 
+#include "js/decode.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -40,7 +42,7 @@ static void on_ready(void *arg)
     js_enter(v, ENTRY_BODY_READY, 1, &number);
 }
 
-/* (kind, id) -> reader, or 0 when the body is gone */
+/* (kind, id, coding) -> reader, or 0 when the body is gone */
 JS_NATIVE(js_native_body_open)
 {
     struct js_version *v = js_running();
@@ -48,6 +50,10 @@ JS_NATIVE(js_native_body_open)
     struct source *s = js_uint(ctx, argv[0]) == JS_BODY_REQUEST
                            ? v->host->request_body(v->arg, id)
                            : v->host->response_body(v->arg, id);
+    uint32_t coding = js_uint(ctx, argv[2]);
+    if (s != NULL && coding <= JS_CODING_BROTLI) {
+        s = js_decode(s, (enum js_coding)coding);
+    }
     struct js_reader *r = s != NULL ? calloc(1, sizeof *r) : NULL;
     if (r == NULL) {
         source_close(s);

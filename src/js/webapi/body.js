@@ -36,7 +36,7 @@ export class NativeBody {
   open() {
     this.touched = true;
     if (this.owner.closedForBodies) throw gone();
-    this.reader = native.bodyOpen(this.kind, this.id);
+    this.reader = native.bodyOpen(this.kind, this.id, this.owner.coding());
     if (this.reader === 0) throw gone();
     readers[this.reader] = this;
     this.owner.reader = this;
@@ -351,10 +351,10 @@ export function decodeText(bytes) {
 // Streams on their way out: number -> {reader, task, isResult, finish}.
 const outgoing = [];
 
-export function sendStream(state, task, finish) {
+export function sendStream(stream, task, finish) {
   const number = native.streamOpen(-1);
   if (number === 0) throw new Error('too many streams');
-  outgoing[number] = { reader: state.stream.getReader(), task, ended: false, finish };
+  outgoing[number] = { reader: stream.getReader(), task, ended: false, finish };
   return number;
 }
 

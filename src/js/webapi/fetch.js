@@ -1,6 +1,6 @@
 // fetch: hands the host an id and what changed. Flags as in exchange.c.
 
-import { BYTES, NONE, NativeBody, REQUEST, RESPONSE, SOURCE, sendStream } from './body.js';
+import { BYTES, NONE, NativeBody, REQUEST, RESPONSE, SOURCE, sendStream, streamOf } from './body.js';
 import { Headers } from './headers.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
@@ -9,6 +9,9 @@ import { addWork, enter, nextSequence, noTask, owner } from './task.js';
 const FETCHES_MAX = 65535;
 const FLAG_REPLACE = 4, BODY_SHIFT = 3;
 const PENDING = 0, OPEN = 1, CLOSED = 2;
+
+const CONTENT_ENCODING = /content-encoding/i;
+const CODINGS = { __proto__: null, gzip: 1, 'x-gzip': 1, deflate: 2, br: 3 };
 
 const fetches = [null];
 const freeIds = [];
@@ -42,6 +45,15 @@ class Fetch {
     if (this.state !== OPEN) throw new TypeError('The response belongs to work that is over.');
     return native.responseUrl(this.id);
   }
+  // Content-Encoding as it came from upstream, in lower case.
+  encoding() {
+    const found = /(?:^|\n)content-encoding\n([^\n]*)/i.exec(this.headerText());
+    return found === null ? '' : found[1].trim().toLowerCase();
+  }
+  // A body that JavaScript reads is decoded (enum js_coding).
+  coding() {
+    return CODINGS[this.encoding()] ?? 0;
+  }
   bodyState() {
     if (this.body === undefined) this.body = new NativeBody(RESPONSE, this.id, this);
     return this.body;
@@ -70,13 +82,20 @@ class Fetch {
 
 // A body on its way to the host: [kind, value]. A fetch whose body is given is released by the
 // caller once the host has it (`given`).
-export function packBody(slot, task, finish) {
+// A native body leaves as it came only under the Content-Encoding it came with: else it goes
+// through JavaScript, decoded.
+export function packBody(slot, task, headers, finish) {
   const state = slot.take();
   if (state === null) return NO_BODY;
   if (state === undefined) return null; // the owner's own, untouched
   if (state.kind === BYTES) return { kind: BYTES, value: state.data, given: null };
-  if (state.kind === SOURCE || state.touched) {
-    return { kind: SOURCE, value: sendStream(state, task, finish), given: null };
+  if (state.kind === RESPONSE && !state.owner.closedForBodies &&
+      Headers.mayDiffer(headers, state.owner, CONTENT_ENCODING) && state.owner.coding() !== 0 &&
+      state.owner.encoding() !== encodingOf(headers)) {
+    return { kind: SOURCE, value: sendStream(streamOf(state), task, finish), given: null };
+  }
+  if (state.kind === SOURCE) {
+    return { kind: SOURCE, value: sendStream(state.stream, task, finish), given: null };
   }
   if (state.stream !== null) state.stream.getReader(); // whoever holds it sees it locked
   if (state.owner.closedForBodies) {
@@ -84,6 +103,15 @@ export function packBody(slot, task, finish) {
   }
   state.touched = true;
   return { kind: state.kind, value: state.id, given: state.kind === RESPONSE ? state.owner : null };
+}
+
+function encodingOf(headers) {
+  return (headers.get('content-encoding') ?? '').trim().toLowerCase();
+}
+
+// Whether the headers promise a coding that a body of JavaScript's does not have.
+export function promisesCoding(headers) {
+  return headers.has('content-encoding') && encodingOf(headers) in CODINGS;
 }
 
 export const NO_BODY = { kind: NONE, value: null, given: null };
@@ -105,7 +133,7 @@ function start(request, task) {
   let log;
   try {
     log = Headers.log(headers, base);
-    body = packBody(Request.slot(request), task, null);
+    body = packBody(Request.slot(request), task, headers, null);
   } catch (e) {
     f.release();
     throw e;

@@ -1,8 +1,8 @@
 // Dispatch: a request enters once, its result leaves through native.done. Flags as in exchange.c.
 
 import { DOMException } from './events.js';
-import { packBody } from './fetch.js';
-import { RESPONSE, SOURCE } from './body.js';
+import { packBody, promisesCoding } from './fetch.js';
+import { BYTES, RESPONSE, SOURCE } from './body.js';
 import { Headers } from './headers.js';
 import { errorText } from './inspect.js';
 import { ERROR, log } from './log.js';
@@ -58,16 +58,22 @@ function finish(task, response) {
     }
     if (response.status === 0) throw new TypeError('The handler returned Response.error().');
     const fetched = Response.fetchOf(response);
-    const headers = Response.headers(response);
-    const headerBase = Headers.baseOf(headers);
-    const base = headerBase !== null && headerBase.isResponse && !headerBase.closed &&
-      Headers.isBase(headers, headerBase) ? headerBase : null;
-    const changes = Headers.log(headers, base);
-    let body = packBody(Response.slot(response), task, end);
+    let headers = Response.headers(response);
+    let body = packBody(Response.slot(response), task, headers, end);
     if (body === null) body = { kind: RESPONSE, value: fetched.id, given: fetched };
     if (body.given === fetched && fetched !== null && fetched.closed) {
       throw new TypeError('The response belongs to work that is over.');
     }
+    // workerd would compress it; uncompressed is right for every client.
+    if ((body.kind === BYTES || body.kind === SOURCE) && !Response.isManual(response) &&
+        promisesCoding(headers)) {
+      headers = Headers.copy(headers);
+      headers.delete('content-encoding');
+    }
+    const headerBase = Headers.baseOf(headers);
+    const base = headerBase !== null && headerBase.isResponse && !headerBase.closed &&
+      Headers.isBase(headers, headerBase) ? headerBase : null;
+    const changes = Headers.log(headers, base);
     const flags = (base === null ? FLAG_REPLACE : 0) | (body.kind << BODY_SHIFT);
     native.done(task.id, response.status, base === null ? 0 : base.id, flags,
       changes === '' ? null : changes, body.value);

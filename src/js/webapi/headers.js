@@ -84,6 +84,9 @@ export class Headers {
   static log(h, base) {
     return Headers.isBase(h, base) ? h.#log : serialise(h.#load());
   }
+  static mayDiffer(h, base, name) {
+    return h.#base !== base || name.test(h.#log);
+  }
   static baseOf(h) {
     return h.#base;
   }

@@ -32,6 +32,7 @@ export class Response {
   #headers = null;
   #flags = 0; // 1: has a body, 2: was redirected
   #type = 'default';
+  #encodeBody = 'automatic';
 
   constructor(body = null, init = undefined) {
     if (body === INTERNAL) return;
@@ -39,6 +40,7 @@ export class Response {
     if (init !== undefined && init !== null) {
       if (init.status !== undefined) this.#status = toStatus(init.status);
       if (init.statusText !== undefined) this.#statusText = toReason(init.statusText);
+      if (init.encodeBody === 'manual') this.#encodeBody = 'manual';
       headers = init.headers;
     }
     this.#headers = Headers.is(headers) ? Headers.copy(headers) : new Headers(headers ?? undefined);
@@ -74,6 +76,9 @@ export class Response {
   }
   static headers(r) {
     return r.#headers;
+  }
+  static isManual(r) {
+    return r.#encodeBody === 'manual';
   }
 
   static json(value, init = undefined) {

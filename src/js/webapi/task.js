@@ -22,6 +22,10 @@ export class Task {
   get closedForBodies() {
     return this.over;
   }
+  // A request's body is read as it came.
+  coding() {
+    return 0;
+  }
 }
 
 let sequence = 0;
@@ -61,6 +65,8 @@ export function addWork(task, item) {
 
 export function begin(id, instance, isCall) {
   const task = new Task(id, instance, isCall);
+  // The id is the host's: it may give it anew before we were told that a stream was closed.
+  if (tasks[id]) end(tasks[id]);
   tasks[id] = task;
   current = task;
   return task;
@@ -69,7 +75,7 @@ export function begin(id, instance, isCall) {
 export function end(task) {
   if (task.over) return;
   task.over = true;
-  tasks[task.id] = undefined;
+  if (tasks[task.id] === task) tasks[task.id] = undefined;
   if (task.reader !== null) {
     task.reader.cancel();
     task.reader = null;

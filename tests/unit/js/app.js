@@ -113,6 +113,10 @@ H.deleteHeader = (request) => { const r = new Request(request); r.headers.delete
 H.failed = async (request) => { try { await fetch(request); } catch (e) { return new Response(`${e.name}: ${e.message}`); } };
 H.empty = () => new Response(null, { status: 204 });
 H.cookies = () => { const h = new Headers(); h.append('Set-Cookie', 'a=1'); h.append('set-cookie', 'b=2'); return new Response(null, { headers: h }); };
+H.readText = async (request) => new Response(await (await fetch(request)).text());
+H.readRewrap = async (request) => { const res = await fetch(request); return new Response((await res.text()).toUpperCase(), res); };
+H.dropEncoding = async (request) => { const res = await fetch(request); const out = new Response(res.body, res); out.headers.delete('Content-Encoding'); return out; };
+H.ownHeaders = async (request) => { const res = await fetch(request); return new Response(res.body, { status: res.status, headers: { 'x-a': '1' } }); };
 H.api = require('sallyport').outboundParams ? async (request, env, ctx) => {
   const failures = await runApiTests();
   return new Response(failures.length === 0 ? 'ok' : failures.join('\n'));

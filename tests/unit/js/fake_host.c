@@ -27,6 +27,7 @@ struct fake_source {
     struct source source;
     struct fake_host *host;
     const char *text;
+    size_t len;
     size_t at;
     bool slow;
     bool waited;
@@ -53,7 +54,7 @@ static ssize_t fake_read(struct source *source, void *dst, size_t len)
         return -EAGAIN;
     }
     s->waited = false;
-    size_t n = strlen(s->text) - s->at;
+    size_t n = s->len - s->at;
     n = n < len ? n : len;
     n = s->slow && n > 1 ? 1 : n;
     memcpy(dst, s->text + s->at, n);
@@ -82,11 +83,12 @@ static void fake_close_source(struct source *source)
 
 static const struct source_ops fake_source_ops = {fake_read, fake_watch, fake_close_source};
 
-static struct source *source_of(struct fake_host *h, const char *text)
+static struct source *source_of(struct fake_host *h, const char *text, size_t len)
 {
     struct fake_source *s = calloc(1, sizeof *s);
     s->source.ops = &fake_source_ops;
-    s->source.length = (int64_t)strlen(text);
+    s->source.length = (int64_t)len;
+    s->len = len;
     s->host = h;
     s->text = text;
     s->slow = h->slow_body;
@@ -204,7 +206,9 @@ static bool request_headers(void *arg, uint32_t task, struct buf *out)
 static struct source *request_body(void *arg, uint32_t task)
 {
     struct fake_host *h = arg;
-    return h->requests[task].has_body ? source_of(h, h->requests[task].body) : NULL;
+    return h->requests[task].has_body
+               ? source_of(h, h->requests[task].body, strlen(h->requests[task].body))
+               : NULL;
 }
 
 static struct span response_url(void *arg, uint32_t fetch)
@@ -223,7 +227,11 @@ static struct source *response_body(void *arg, uint32_t fetch)
 {
     struct fake_host *h = arg;
     assert_true(h->fetches[fetch].open);
-    return h->response_body != NULL ? source_of(h, h->response_body) : NULL;
+    if (h->response_body == NULL) {
+        return NULL;
+    }
+    return source_of(h, h->response_body,
+                     h->response_len != 0 ? h->response_len : strlen(h->response_body));
 }
 
 static bool fetch_start(void *arg, const struct js_fetch *in)

@@ -70,6 +70,7 @@ struct fake_host {
     uint16_t status;
     const char *response_headers;
     const char *response_body; /* NULL: none */
+    size_t response_len;       /* of it, when it holds NUL bytes; 0: a string */
     bool slow_body;            /* one byte a read, with a wait before each */
     char log[65536];
     char secret[64];

@@ -92,6 +92,7 @@ static int reset(void **state)
     host.status = 200;
     host.response_headers = "content-type\ntext/plain\nset-cookie\na=1\nset-cookie\nb=2\n";
     host.response_body = "upstream body";
+    host.response_len = 0;
     host.policy_error = NULL;
     host.log[0] = '\0';
     for (int i = 0; i < FAKE_FETCHES; i++) {
@@ -302,6 +303,52 @@ static void streams(void **state)
     r = run("pipe");
     assert_string_equal(r->body, "UPSTREAM BODY");
     assert_int_equal(host.fetch_closed, 1);
+}
+
+static void codings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *bytes;
+        size_t len;
+    } rows[] = {
+        {"gzip",
+         "\037\213\010\000\000\000\000\000\002\003\053\310\111\314\314\123\050\111\255\050\001\000"
+         "\270\017\013\104\012\000\000\000",
+         30},
+        {"deflate", "\170\234\053\310\111\314\314\123\050\111\255\050\001\000\025\264\003\372", 18},
+        {"deflate", "\053\310\111\314\314\123\050\111\255\050\001\000", 12},
+        {"br", "\213\004\200\160\154\141\151\156\040\164\145\170\164\003", 14},
+    };
+    char headers[64];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] * 2; i++) {
+        reset(NULL);
+        snprintf(headers, sizeof headers, "Content-Encoding\n%s\nx-u\n1\n", rows[i / 2].name);
+        host.response_headers = headers;
+        host.response_body = rows[i / 2].bytes;
+        host.response_len = rows[i / 2].len;
+        host.slow_body = i % 2 != 0;
+        assert_string_equal(run("readText")->body, "plain text");
+        host.results[1] = (struct fake_result){0};
+        struct fake_result *r = run("readRewrap");
+        assert_string_equal(r->body, "PLAIN TEXT");
+        assert_non_null(strstr(r->log, "-content-encoding\n\n"));
+        host.results[1] = (struct fake_result){0};
+        assert_int_equal(run("rewrap")->body_kind, JS_BODY_RESPONSE); /* native, coded as it came */
+        host.results[1] = (struct fake_result){0};
+        r = run("dropEncoding");
+        assert_string_equal(r->body, "plain text");
+        assert_int_equal(r->body_kind, JS_BODY_SOURCE);
+        host.results[1] = (struct fake_result){0};
+        assert_string_equal(run("ownHeaders")->body, "plain text");
+    }
+    reset(NULL);
+    host.response_headers = "content-encoding\ngzip\n";
+    host.response_body = "not gzip at all";
+    start(1, "readText", NULL);
+    fake_wait(&host, &host.results[1].done);
+    assert_int_equal(host.results[1].kind, JS_RESULT_ERROR);
 }
 
 static void posts(void **state)
@@ -594,6 +641,7 @@ int main(void)
         TEST(statics_and_denied),
         TEST(bodies),
         TEST(streams),
+        TEST(codings),
         TEST(posts),
         TEST(errors_go_to_the_log),
         TEST(work_ends_with_its_task),
