@@ -45,7 +45,7 @@ static void on_ready(void *arg)
 /* (kind, id, coding) -> reader, or 0 when the body is gone */
 JS_NATIVE(js_native_body_open)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     uint32_t id = js_uint(ctx, argv[1]);
     struct source *s = js_uint(ctx, argv[0]) == JS_BODY_REQUEST
                            ? v->host->request_body(v->arg, id)
@@ -73,7 +73,7 @@ JS_NATIVE(js_native_body_open)
 /* (reader) -> Uint8Array, null at the end, undefined for later, false when it broke */
 JS_NATIVE(js_native_body_read)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct js_reader *r = js_table_get(&v->readers, js_uint(ctx, argv[0]));
     static char chunk[JS_CHUNK];
     if (r == NULL) {
@@ -93,7 +93,7 @@ JS_NATIVE(js_native_body_read)
 
 JS_NATIVE(js_native_body_close)
 {
-    struct js_reader *r = js_table_get(&js_running()->readers, js_uint(ctx, argv[0]));
+    struct js_reader *r = js_table_get(&js_running(ctx)->readers, js_uint(ctx, argv[0]));
     if (r != NULL) {
         reader_close(r);
     }

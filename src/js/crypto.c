@@ -8,7 +8,7 @@
 /* (Uint8Array): filled; false when no random bytes could be had */
 JS_NATIVE(js_native_random)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct span bytes = js_text_bytes(ctx, argv[0], 0, NULL);
     char *dst = (char *)(uintptr_t)bytes.ptr;
     bool ok = JSValueIsObject(ctx, argv[0]) && dst != NULL && v->host->random(dst, bytes.len) >= 0;
@@ -18,7 +18,7 @@ JS_NATIVE(js_native_random)
 /* (hash, data) -> Uint8Array, or null when it failed */
 JS_NATIVE(js_native_digest)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     unsigned char out[DIGEST_MAX];
     size_t len = 0;
     bool ok = true;
@@ -32,7 +32,7 @@ JS_NATIVE(js_native_digest)
 /* (hash, key, data) -> Uint8Array, or null when it failed */
 JS_NATIVE(js_native_hmac)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     unsigned char out[DIGEST_MAX];
     size_t len = 0;
     bool ok = true;

@@ -66,6 +66,7 @@ void *js_table_get(const struct js_table *t, uint32_t number);
 void js_table_remove(struct js_table *t, uint32_t number);
 
 struct js_version {
+    struct list node; /* among all versions */
     struct js *js;
     const struct js_host *host;
     void *arg;
@@ -101,8 +102,11 @@ void js_pump_turn(struct js_pump *p); /* a turn of JavaScript is over: look for 
 JSValueRef js_enter(struct js_version *v, enum js_entry entry, size_t argc, const JSValueRef *argv);
 void js_turn_begin(struct js_version *v);
 void js_turn_end(struct js_version *v);
-/* The version whose turn it is: a native has no other way to know. */
-struct js_version *js_running(void);
+/* The version that a native works for: the turn's, or ctx's own when the engine called by itself
+ * (a finalizer, from the pump). */
+struct js_version *js_running(JSContextRef ctx);
+void js_turn_adopt(struct js_version *v); /* makes js_running find it; leaves by list_remove */
+void js_turn_stamp(bool running_now);     /* what js_turn_started_ns tells */
 void js_log_exception(struct js_version *v, const char *what, JSValueRef exception);
 
 /* -- value.c ------------------------------------------------------------------------------- */

@@ -14,26 +14,26 @@ enum { SLOT_LOG, SLOT_METHOD, SLOT_URL, SLOT_BODY };
 
 JS_NATIVE(js_native_request_method)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     return js_value_latin1(ctx, v->host->request_method(v->arg, js_uint(ctx, argv[0])));
 }
 
 JS_NATIVE(js_native_request_url)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     return js_value_latin1(ctx, v->host->request_url(v->arg, js_uint(ctx, argv[0])));
 }
 
 JS_NATIVE(js_native_request_has_body)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     return JSValueMakeBoolean(ctx, v->host->request_has_body(v->arg, js_uint(ctx, argv[0])));
 }
 
 static JSValueRef header_text(JSContextRef ctx, uint32_t id,
                               bool (*headers)(void *, uint32_t, struct buf *))
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct buf *out = &v->scratch[SLOT_LOG];
     buf_clear(out);
     if (!headers(v->arg, id, out)) {
@@ -44,24 +44,24 @@ static JSValueRef header_text(JSContextRef ctx, uint32_t id,
 
 JS_NATIVE(js_native_request_headers)
 {
-    return header_text(ctx, js_uint(ctx, argv[0]), js_running()->host->request_headers);
+    return header_text(ctx, js_uint(ctx, argv[0]), js_running(ctx)->host->request_headers);
 }
 
 JS_NATIVE(js_native_response_url)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     return js_value_latin1(ctx, v->host->response_url(v->arg, js_uint(ctx, argv[0])));
 }
 
 JS_NATIVE(js_native_response_headers)
 {
-    return header_text(ctx, js_uint(ctx, argv[0]), js_running()->host->response_headers);
+    return header_text(ctx, js_uint(ctx, argv[0]), js_running(ctx)->host->response_headers);
 }
 
 /* Fills body from its kind and the value that goes with it: an id, bytes or a stream's number. */
 static bool body_of(JSContextRef ctx, uint32_t flags, JSValueRef value, struct js_body *body)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     bool ok = true;
     body->kind = (enum js_body_kind)(flags >> FLAG_BODY_SHIFT & FLAG_BODY);
     switch (body->kind) {
@@ -85,7 +85,7 @@ static bool body_of(JSContextRef ctx, uint32_t flags, JSValueRef value, struct j
 /* (fetch, task, base, flags, log, method|null, url|null, body) -> started */
 JS_NATIVE(js_native_fetch)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     JSLock(ctx);
     uint32_t flags = js_uint(ctx, argv[3]);
     bool ok = true;
@@ -106,14 +106,14 @@ JS_NATIVE(js_native_fetch)
 
 JS_NATIVE(js_native_fetch_close)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     v->host->fetch_close(v->arg, js_uint(ctx, argv[0]));
     return JSValueMakeUndefined(ctx);
 }
 
 static JSValueRef fail(JSContextRef ctx, uint32_t task, struct span text)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct js_result res = {.kind = JS_RESULT_ERROR, .error = text};
     v->host->done(v->arg, task, &res);
     return JSValueMakeUndefined(ctx);
@@ -122,7 +122,7 @@ static JSValueRef fail(JSContextRef ctx, uint32_t task, struct span text)
 /* (task, status, base, flags, log, body) */
 JS_NATIVE(js_native_done)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     JSLock(ctx);
     uint32_t task = js_uint(ctx, argv[0]);
     uint32_t flags = js_uint(ctx, argv[3]);
@@ -151,7 +151,7 @@ JS_NATIVE(js_native_fail)
 
 JS_NATIVE(js_native_call_done)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct span json = js_text_utf8(ctx, argv[1], SLOT_BODY, NULL);
     if (json.ptr != NULL) {
         v->host->call_done(v->arg, js_uint(ctx, argv[0]), json, (struct span){NULL, 0});
@@ -164,7 +164,7 @@ JS_NATIVE(js_native_call_done)
 
 JS_NATIVE(js_native_call_fail)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct span text = js_text_utf8(ctx, argv[1], SLOT_LOG, NULL);
     v->host->call_done(v->arg, js_uint(ctx, argv[0]), (struct span){NULL, 0},
                        text.ptr != NULL ? text : SPAN_LIT("unknown error"));

@@ -26,8 +26,10 @@ static void pump_arm(struct js_pump *p);
 static void pump_iterate(struct js_pump *p)
 {
     int n = 0;
+    js_turn_stamp(true); /* finalizers are JavaScript too */
     while (n++ < PUMP_ITERATIONS && g_main_context_iteration(p->context, FALSE)) {
     }
+    js_turn_stamp(false);
     pump_arm(p);
 }
 

@@ -6,7 +6,7 @@
 /* (call, task, op, namespace, key, value|null, options|null) -> false when it does not fit */
 JS_NATIVE(js_native_kv)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     static struct buf options = {.ceiling = JS_LOG_MAX};
     bool ok = true;
     struct js_kv kv = {
@@ -31,7 +31,7 @@ JS_NATIVE(js_native_kv)
 /* (call, instance, method, args JSON, facts JSON) -> false when it does not fit */
 JS_NATIVE(js_native_policy_set)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct js_instance *inst = js_table_get(&v->instances, js_uint(ctx, argv[1]));
     bool ok = inst != NULL;
     struct span method = js_text_utf8(ctx, argv[2], 0, &ok);
@@ -46,7 +46,7 @@ JS_NATIVE(js_native_policy_set)
 /* (name) -> string, or undefined when it is gone */
 JS_NATIVE(js_native_secret)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     bool ok = true;
     struct span name = js_text_utf8(ctx, argv[0], 0, &ok);
     struct span value = ok ? v->host->secret(v->arg, name) : (struct span){NULL, 0};
@@ -56,7 +56,7 @@ JS_NATIVE(js_native_secret)
 /* (level, instance or 0, text) */
 JS_NATIVE(js_native_log)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct js_instance *inst = js_table_get(&v->instances, js_uint(ctx, argv[1]));
     struct span text = js_text_utf8(ctx, argv[2], 0, NULL);
     if (text.ptr != NULL) {
@@ -70,7 +70,7 @@ JS_NATIVE(js_native_log)
 /* (stack of the engine's) -> the stack in the user's files */
 JS_NATIVE(js_native_map_stack)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct span stack = js_text_utf8(ctx, argv[0], 0, NULL);
     struct buf *out = &v->scratch[1];
     buf_clear(out);

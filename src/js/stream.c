@@ -145,7 +145,7 @@ void js_streams_orphan(struct js_version *v)
 /* (length or -1) -> number, 0 when memory is out */
 JS_NATIVE(js_native_stream_open)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     struct js_stream *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return JSValueMakeNumber(ctx, 0);
@@ -167,7 +167,7 @@ JS_NATIVE(js_native_stream_open)
 /* (stream, Uint8Array or string) -> taken */
 JS_NATIVE(js_native_stream_push)
 {
-    struct js_stream *s = js_table_get(&js_running()->streams, js_uint(ctx, argv[0]));
+    struct js_stream *s = js_table_get(&js_running(ctx)->streams, js_uint(ctx, argv[0]));
     bool ok = s != NULL && s->state == STREAM_PULLING && !s->closed;
     struct span bytes = js_text_bytes(ctx, argv[1], 3, &ok);
     if (!ok || !buf_append_span(&s->out, bytes)) {
@@ -178,9 +178,9 @@ JS_NATIVE(js_native_stream_push)
     return JSValueMakeBoolean(ctx, true);
 }
 
-static void stream_finish(uint32_t number, enum stream_state state)
+static void stream_finish(JSContextRef ctx, uint32_t number, enum stream_state state)
 {
-    struct js_stream *s = js_table_get(&js_running()->streams, number);
+    struct js_stream *s = js_table_get(&js_running(ctx)->streams, number);
     if (s == NULL || s->state >= STREAM_ENDED) {
         return;
     }
@@ -194,12 +194,12 @@ static void stream_finish(uint32_t number, enum stream_state state)
 
 JS_NATIVE(js_native_stream_end)
 {
-    stream_finish(js_uint(ctx, argv[0]), STREAM_ENDED);
+    stream_finish(ctx, js_uint(ctx, argv[0]), STREAM_ENDED);
     return JSValueMakeUndefined(ctx);
 }
 
 JS_NATIVE(js_native_stream_fail)
 {
-    stream_finish(js_uint(ctx, argv[0]), STREAM_BROKEN);
+    stream_finish(ctx, js_uint(ctx, argv[0]), STREAM_BROKEN);
     return JSValueMakeUndefined(ctx);
 }

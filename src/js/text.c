@@ -24,7 +24,7 @@ static void put_line(struct buf *out, struct span s)
 /* All parts in one string, a line each: no part of a URL holds a newline. */
 static JSValueRef url_parts(JSContextRef ctx, const struct url *u)
 {
-    struct buf *out = &js_running()->scratch[2];
+    struct buf *out = &js_running(ctx)->scratch[2];
     buf_clear(out);
     put_line(out, url_get_href(u));
     put_line(out, url_get_protocol(u));
@@ -108,7 +108,7 @@ JS_NATIVE(js_native_form_parse)
 /* (array of names and values, count) -> text */
 JS_NATIVE(js_native_form_write)
 {
-    struct buf *out = &js_running()->scratch[2];
+    struct buf *out = &js_running(ctx)->scratch[2];
     uint32_t count = js_uint(ctx, argv[1]);
     buf_clear(out);
     if (!JSValueIsObject(ctx, argv[0])) {

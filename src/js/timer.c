@@ -27,7 +27,7 @@ static void on_timer(void *arg)
 /* (milliseconds): fires then, instead of what was set before */
 JS_NATIVE(js_native_timer_arm)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     double ms = JSValueToNumber(ctx, argv[0], NULL);
     uint64_t delay = ms > 0 && ms < 2147483648.0 ? (uint64_t)ms : 0;
     if (v->timer == NULL) {

@@ -8,20 +8,44 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #define SCRATCH_KEPT (1024u * 1024u) /* bytes a scratch buffer may hold on to between turns */
 
 static _Atomic uint64_t turn_started_ns;
 static struct js_version *running;
+static struct list versions = {&versions, &versions};
 
 uint64_t js_turn_started_ns(void)
 {
     return atomic_load_explicit(&turn_started_ns, memory_order_relaxed);
 }
 
-struct js_version *js_running(void)
+struct js_version *js_running(JSContextRef ctx)
 {
-    return running;
+    if (running != NULL) {
+        return running;
+    }
+    JSGlobalContextRef global = JSContextGetGlobalContext(ctx);
+    LIST_FOREACH(node, &versions)
+    {
+        struct js_version *v = LIST_ENTRY(node, struct js_version, node);
+        if (v->ctx == global) {
+            return v;
+        }
+    }
+    abort(); /* a native of a version that was unloaded: its heap is gone, so it cannot run */
+}
+
+void js_turn_adopt(struct js_version *v)
+{
+    list_append(&versions, &v->node);
+}
+
+void js_turn_stamp(bool running_now)
+{
+    uint64_t now = running_now ? clock_ns(CLOCK_MONOTONIC) : 0;
+    atomic_store_explicit(&turn_started_ns, now, memory_order_relaxed);
 }
 
 void js_turn_begin(struct js_version *v)
@@ -29,13 +53,13 @@ void js_turn_begin(struct js_version *v)
     /* A host callback called back into the room: the contract of js.h is broken. */
     assert(running == NULL);
     running = v;
-    atomic_store_explicit(&turn_started_ns, clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
+    js_turn_stamp(true);
 }
 
 void js_turn_end(struct js_version *v)
 {
     running = NULL;
-    atomic_store_explicit(&turn_started_ns, 0, memory_order_relaxed);
+    js_turn_stamp(false);
     for (size_t i = 0; i < sizeof v->scratch / sizeof v->scratch[0]; i++) {
         if (v->scratch[i].cap > SCRATCH_KEPT) {
             buf_free(&v->scratch[i]);

@@ -112,7 +112,7 @@ static bool absent(JSContextRef ctx, JSValueRef value)
 static struct span text_of(JSContextRef ctx, JSValueRef value, int slot, bool *ok,
                            bool (*append)(JSContextRef, JSValueRef, struct buf *))
 {
-    struct buf *b = &js_running()->scratch[slot];
+    struct buf *b = &js_running(ctx)->scratch[slot];
     if (absent(ctx, value)) {
         return (struct span){NULL, 0};
     }

@@ -12,6 +12,7 @@
 
 /* Exported by the library, absent from its headers. */
 extern bool JSConfigureSignalForGC(int signo);
+extern void JSDisableGCTimer(void);
 extern void JSGlobalContextSetUnhandledRejectionCallback(JSGlobalContextRef ctx, JSObjectRef fn,
                                                          JSValueRef *exception);
 extern void JSGlobalContextSetEvalEnabled(JSGlobalContextRef ctx, bool enabled,
@@ -41,11 +42,21 @@ static void environment_scrub(void)
     unsetenv("GIGACAGE_ENABLED");
 }
 
-/* The collector's idle callback asks for the library's main loop, which the C API alone never
- * makes: a null pointer, once a heap is large and idle. Exported by the library, not in its
- * headers. */
+/* The collector's timers ask for WTF's main run loop, which only WebKit and the shell make: without
+ * one the first idle collection crashes. It is made on the context that was pushed. Where a
+ * release no longer has the function, the timers are switched off: garbage then waits for the next
+ * allocations. Exported by the library, not in its headers. */
 extern void wtf_initialize_main_thread(void) __asm__("_ZN3WTF20initializeMainThreadEv")
     __attribute__((weak));
+
+static void collector_timers_prepare(void)
+{
+    if (wtf_initialize_main_thread != NULL) {
+        wtf_initialize_main_thread();
+    } else {
+        JSDisableGCTimer();
+    }
+}
 
 struct js *js_start(struct loop *loop, struct error *err)
 {
@@ -61,9 +72,7 @@ struct js *js_start(struct loop *loop, struct error *err)
         return NULL;
     }
     engine.loop = loop;
-    if (wtf_initialize_main_thread != NULL) {
-        wtf_initialize_main_thread();
-    }
+    collector_timers_prepare();
     /* The first heap makes the pool of executable memory, before the process gives up the right
      * to; it is thrown away. */
     JSContextGroupRef group = JSContextGroupCreate();
@@ -116,7 +125,7 @@ static JSObjectRef shim_evaluate(struct js_version *v, const char *text, size_t 
 /* (number) -> the exports of a script that is evaluated on first use */
 JS_NATIVE(js_native_lazy)
 {
-    struct js_version *v = js_running();
+    struct js_version *v = js_running(ctx);
     JSObjectRef exports = js_uint(ctx, argv[0]) == 0
                               ? shim_evaluate(v, js_script_streams, js_script_streams_len)
                               : shim_evaluate(v, js_script_clone, js_script_clone_len);
@@ -229,6 +238,7 @@ struct js_version *js_load(struct js *js, const struct js_app *app, const struct
         return NULL;
     }
     v->js = js;
+    js_turn_adopt(v);
     v->host = host;
     v->arg = arg;
     v->name = strndup(app->name.ptr != NULL ? app->name.ptr : "", app->name.len);
@@ -276,6 +286,7 @@ void js_unload(struct js_version *v)
     free(v->instances.slots);
     free(v->readers.slots);
     free(v->streams.slots);
+    list_remove(&v->node);
     js_classes_free(v);
     js_sourcemap_free(v->map);
     free(v->name);

@@ -113,6 +113,14 @@ H.deleteHeader = (request) => { const r = new Request(request); r.headers.delete
 H.failed = async (request) => { try { await fetch(request); } catch (e) { return new Response(`${e.name}: ${e.message}`); } };
 H.empty = () => new Response(null, { status: 204 });
 H.cookies = () => { const h = new Headers(); h.append('Set-Cookie', 'a=1'); h.append('set-cookie', 'b=2'); return new Response(null, { headers: h }); };
+H.finalize = () => {
+  const registry = new FinalizationRegistry((v) => console.log(`finalized ${v}`));
+  H.registry = registry;
+  for (let i = 0; i < 50; i++) registry.register({ i }, i);
+  let keep;
+  for (let i = 0; i < 300; i++) keep = new Array(20000).fill(i);
+  return new Response(`${keep.length}`);
+};
 H.readText = async (request) => new Response(await (await fetch(request)).text());
 H.readRewrap = async (request) => { const res = await fetch(request); return new Response((await res.text()).toUpperCase(), res); };
 H.dropEncoding = async (request) => { const res = await fetch(request); const out = new Response(res.body, res); out.headers.delete('Content-Encoding'); return out; };

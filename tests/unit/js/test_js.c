@@ -563,6 +563,18 @@ static void load_errors_have_a_place(void **state)
     assert_non_null(strstr(err.text, "A.outboundByHost[\"x\"] is not a function"));
 }
 
+/* The engine's own timers and callbacks run in our loop. */
+static void the_collector_is_pumped(void **state)
+{
+    (void)state;
+    run("finalize");
+    for (int i = 0; i < 400 && strstr(host.log, "finalized") == NULL; i++) {
+        host.results[1].done = false;
+        run("finalize");
+    }
+    assert_non_null(strstr(host.log, "finalized"));
+}
+
 static void turns_are_stamped(void **state)
 {
     (void)state;
@@ -653,6 +665,7 @@ int main(void)
         TEST(calls),
         TEST(web_api),
         TEST(load_errors_have_a_place),
+        TEST(the_collector_is_pumped),
         TEST(turns_are_stamped),
         TEST(dispatches_do_not_leak),
     };
