@@ -5,6 +5,7 @@
 
 /* A task that queues itself each time would keep the loop from its descriptors for ever. */
 #define LOOP_TASK_ROUNDS 64
+#define LOOP_CLOSE_TURNS 16
 
 struct loop {
     uv_loop_t uv;
@@ -90,8 +91,10 @@ void loop_destroy(struct loop *l)
     }
     uv_close((uv_handle_t *)&l->turn_end, NULL);
     uv_close((uv_handle_t *)&l->more, NULL);
-    uv_run(&l->uv, UV_RUN_NOWAIT);
-    uv_loop_close(&l->uv);
+    /* A handle that was cancelled may need more than one turn until it is gone. */
+    for (int turn = 0; turn < LOOP_CLOSE_TURNS && uv_loop_close(&l->uv) == UV_EBUSY; turn++) {
+        uv_run(&l->uv, UV_RUN_NOWAIT);
+    }
     free(l);
 }
 

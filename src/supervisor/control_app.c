@@ -29,7 +29,7 @@ static void name_add(void *arg, struct span name, struct span value)
 static void secrets_list(struct call *c)
 {
     json_t *names = json_array();
-    secrets_each(&c->s->secrets, name_add, names);
+    vault_each(&c->s->secrets, name_add, names);
     json_t *o = json_pack("{s:o}", "names", names);
     char *text = json_dumps(o, JSON_COMPACT);
     json_decref(o);
@@ -55,7 +55,7 @@ static void secret_put(struct call *c)
 {
     struct error err;
     struct span value = buf_span(&c->body);
-    if (secrets_put(&c->s->secrets, c->segments[2], value, &err) < 0 ||
+    if (vault_put(&c->s->secrets, c->segments[2], value, &err) < 0 ||
         runtimes_secret(c->s->runtimes, c->segments[2], value, true, on_rotated, c, &err) < 0) {
         answer_error(c, &err);
     }
@@ -64,7 +64,7 @@ static void secret_put(struct call *c)
 static void secret_delete(struct call *c)
 {
     struct error err;
-    if (!secrets_remove(&c->s->secrets, c->segments[2])) {
+    if (!vault_remove(&c->s->secrets, c->segments[2])) {
         call_reply_error(c, 404, "not_found", "no such secret", "`sallyport secret ls` lists them");
     } else if (runtimes_secret(c->s->runtimes, c->segments[2], SPAN_LIT(""), false, on_rotated, c,
                                &err) < 0) {

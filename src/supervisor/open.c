@@ -11,6 +11,7 @@
 #include "isolate/process.h"
 #include "isolate/rlimits.h"
 #include "supervisor/control.h"
+#include "supervisor/dev_vars.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static int secrets_take(struct supervisor *s, struct error *err)
 {
     for (size_t i = 0; i < s->spec->secret_count; i++) {
         struct spec_secret *e = &s->spec->secrets[i];
-        int rc = secrets_put(&s->secrets, span_str(e->name), span_str(e->value), err);
+        int rc = vault_put(&s->secrets, span_str(e->name), span_str(e->value), err);
         explicit_bzero(e->value, strlen(e->value));
         if (rc < 0) {
             return rc;
@@ -69,7 +70,7 @@ int supervisor_open(struct supervisor *s, int spec_fd)
     log_open("sallyport", NULL);
     spec_json_wipe_on_free();
     spec_init(&spec);
-    secrets_init(&s->secrets);
+    vault_init(&s->secrets);
     time_text(s->started);
     if (harden(&err) < 0 || spec_read(spec_fd, &spec, &err) < 0 || secrets_take(s, &err) < 0 ||
         events_open(spec.log, &s->events, &err) < 0 || (s->loop = loop_create(&err)) == NULL ||
@@ -86,6 +87,8 @@ int supervisor_open(struct supervisor *s, int spec_fd)
 void supervisor_close(struct supervisor *s)
 {
     control_close(s->control);
+    dev_vars_close(s->dev_vars);
+    loop_timer_cancel(s->warm);
     instance_destroy(s->instance);
     runtimes_destroy(s->runtimes);
     stdio_close(&s->stdio);
@@ -99,6 +102,6 @@ void supervisor_close(struct supervisor *s)
         s->store->ops->close(s->store);
     }
     loop_destroy(s->loop);
-    secrets_free(&s->secrets);
+    vault_free(&s->secrets);
     spec_free(s->spec);
 }

@@ -5,6 +5,7 @@
 #include "isolate/userns.h"
 #include "supervisor/control.h"
 #include "supervisor/control_routes.h"
+#include "supervisor/dev_vars.h"
 #include "supervisor/kv.h"
 #include "supervisor/launcher_spec.h"
 
@@ -15,6 +16,9 @@
 /* Started by root, each instance becomes an unprivileged uid of its own; our pid is ours alone. */
 #define UID_FIRST 2000000000u
 #define UID_EMPTY (UID_FIRST - 1) /* owns the namespace that all sidecars enter */
+
+/* A command that is over sooner needs no spare runtime. */
+#define WARM_AFTER_MS 100u
 
 /* ---- the end ---- */
 
@@ -33,11 +37,40 @@ static void fail(struct supervisor *s, int status, const char *why)
     loop_stop(s->loop);
 }
 
+static void on_rotated(void *arg, bool ok, struct span sentence)
+{
+    (void)arg;
+    if (!ok) {
+        log_error(".dev.vars: " SPAN_FMT, SPAN_ARG(sentence));
+    }
+}
+
+static void on_dev_vars(void *arg, struct span name, struct span value, bool put)
+{
+    struct supervisor *s = arg;
+    struct error err;
+    if (runtimes_secret(s->runtimes, name, value, put, on_rotated, s, &err) < 0) {
+        log_error(".dev.vars: %s", err.text);
+    }
+}
+
+static void warm(void *arg)
+{
+    struct supervisor *s = arg;
+    struct error err;
+    runtimes_warm(s->runtimes);
+    if (s->spec->dev_vars != NULL &&
+        dev_vars_watch(s->loop, s->spec, &s->secrets, on_dev_vars, s, &s->dev_vars, &err) < 0) {
+        log_warn("%s: changes of it are not seen", err.text);
+    }
+}
+
+/* The command has the processor first. */
 static void on_instance_started(void *arg, struct instance *i)
 {
     struct supervisor *s = arg;
     (void)i;
-    runtimes_warm(s->runtimes);
+    s->warm = loop_timer_start(s->loop, WARM_AFTER_MS, 0, warm, s);
 }
 
 static void on_instance_ended(void *arg, struct instance *i, bool started, int status,

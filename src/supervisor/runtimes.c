@@ -22,7 +22,7 @@ struct slot {
 struct runtimes {
     struct loop *loop;
     const struct runtime_app *app;
-    const struct secrets *secrets;
+    const struct vault *secrets;
     const struct runtimes_events *events;
     void *arg;
     struct slot slots[2];
@@ -129,7 +129,7 @@ static int slot_start(struct slot *s, struct error *err)
     struct runtimes *rs = s->owner;
     int rc = runtime_link_start(rs->loop, rs->app->name, &slot_events, s, &s->link, err);
     if (rc == 0) {
-        secrets_each(rs->secrets, secret_first, s->link);
+        vault_each(rs->secrets, secret_first, s->link);
         runtime_link_begin(s->link, rs->app);
     }
     return rc;
@@ -153,7 +153,7 @@ static void slot_start_later(struct slot *s)
     s->start = loop_timer_start(s->owner->loop, delay, 0, slot_start_now, s);
 }
 
-int runtimes_start(struct loop *loop, const struct runtime_app *app, const struct secrets *secrets,
+int runtimes_start(struct loop *loop, const struct runtime_app *app, const struct vault *secrets,
                    const struct runtimes_events *events, void *arg, struct runtimes **out,
                    struct error *err)
 {

@@ -9,7 +9,7 @@
 #define SALLYPORT_SUPERVISOR_RUNTIMES_H
 
 #include "supervisor/runtime_link.h"
-#include "supervisor/secrets.h"
+#include "supervisor/vault.h"
 
 struct runtimes;
 
@@ -29,7 +29,7 @@ struct runtimes_events {
 };
 
 /* app and secrets are kept by pointer. */
-int runtimes_start(struct loop *loop, const struct runtime_app *app, const struct secrets *secrets,
+int runtimes_start(struct loop *loop, const struct runtime_app *app, const struct vault *secrets,
                    const struct runtimes_events *events, void *arg, struct runtimes **out,
                    struct error *err);
 void runtimes_destroy(struct runtimes *rs); /* NULL is allowed */

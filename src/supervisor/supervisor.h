@@ -11,18 +11,21 @@
 #include "supervisor/events.h"
 #include "supervisor/instance.h"
 #include "supervisor/runtimes.h"
-#include "supervisor/secrets.h"
+#include "supervisor/vault.h"
 #include "supervisor/stdfds.h"
 
 #define EXIT_OURS 125 /* sallyport itself failed */
 
 struct control;
+struct dev_vars;
 
 struct supervisor {
     struct loop *loop;
     struct spec *spec;
     struct runtime_app app;
-    struct secrets secrets;
+    struct vault secrets;
+    struct dev_vars *dev_vars; /* NULL: there is no such file */
+    struct loop_timer *warm;   /* until the spare runtime is started */
     struct store *store;
     struct events *events;
     struct runtimes *runtimes;
@@ -46,7 +49,6 @@ int supervisor_check(struct supervisor *s);
 int supervisor_open(struct supervisor *s, int spec_fd);
 void supervisor_close(struct supervisor *s);
 
-/* Secret and policy changes that the control API asks for: control.h. */
 struct runtime_app supervisor_app(const struct spec *spec);
 
 #endif

@@ -40,10 +40,11 @@ static int launcher(void)
     for (size_t i = 0; i < json_array_size(argv) && i < 15; i++) {
         words[i] = strdup(json_string_value(json_array_get(argv, i)));
     }
+    json_decref(spec);
     if (strcmp(words[0], "fail-to-build") == 0) {
         struct span why = SPAN_LIT("bind /x: no such folder: name one that exists");
         say(LAUNCHER_FAILED, &why, 1, NULL, 0);
-        return 125;
+        _exit(125);
     }
     int report[2];
     int any = socket(AF_UNIX, SOCK_STREAM, 0);

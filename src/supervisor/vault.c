@@ -1,4 +1,4 @@
-#include "supervisor/secrets.h"
+#include "supervisor/vault.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,12 +7,12 @@
 struct secret {
     struct list node;
     size_t name_len;
-    char name[SECRETS_NAME_MAX];
+    char name[VAULT_NAME_MAX];
     char *value; /* pages of its own */
     size_t value_len;
 };
 
-void secrets_init(struct secrets *s)
+void vault_init(struct vault *s)
 {
     list_init(&s->all);
     s->count = 0;
@@ -27,7 +27,7 @@ static void value_free(struct secret *e)
     }
 }
 
-static void secret_free(struct secrets *s, struct secret *e)
+static void secret_free(struct vault *s, struct secret *e)
 {
     list_remove(&e->node);
     s->count--;
@@ -35,7 +35,7 @@ static void secret_free(struct secrets *s, struct secret *e)
     free(e);
 }
 
-void secrets_free(struct secrets *s)
+void vault_free(struct vault *s)
 {
     while (!list_empty(&s->all)) {
         secret_free(s, LIST_ENTRY(s->all.next, struct secret, node));
@@ -48,10 +48,10 @@ static bool is_word(unsigned char c, bool first)
            (!first && c >= '0' && c <= '9');
 }
 
-int secrets_check(struct span name, struct span value, struct error *err)
+int vault_check(struct span name, struct span value, struct error *err)
 {
-    if (name.len == 0 || name.len > SECRETS_NAME_MAX) {
-        return error_set(err, 0, "secret name: 1 to %u bytes are allowed", SECRETS_NAME_MAX);
+    if (name.len == 0 || name.len > VAULT_NAME_MAX) {
+        return error_set(err, 0, "secret name: 1 to %u bytes are allowed", VAULT_NAME_MAX);
     }
     for (size_t i = 0; i < name.len; i++) {
         if (!is_word((unsigned char)name.ptr[i], i == 0)) {
@@ -59,10 +59,10 @@ int secrets_check(struct span name, struct span value, struct error *err)
                              "secret name: letters, digits and _ are allowed, no digit first");
         }
     }
-    if (value.len == 0 || value.len > SECRETS_VALUE_MAX) {
+    if (value.len == 0 || value.len > VAULT_VALUE_MAX) {
         return error_set(err, 0,
                          "secret " SPAN_FMT ": the value has %zu bytes, 1 to %u are allowed",
-                         SPAN_ARG(name), value.len, SECRETS_VALUE_MAX);
+                         SPAN_ARG(name), value.len, VAULT_VALUE_MAX);
     }
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
@@ -76,7 +76,7 @@ int secrets_check(struct span name, struct span value, struct error *err)
     return 0;
 }
 
-static struct secret *find(const struct secrets *s, struct span name)
+static struct secret *find(const struct vault *s, struct span name)
 {
     LIST_FOREACH(node, &s->all)
     {
@@ -102,16 +102,15 @@ static char *value_make(struct span value)
     return p;
 }
 
-int secrets_put(struct secrets *s, struct span name, struct span value, struct error *err)
+int vault_put(struct vault *s, struct span name, struct span value, struct error *err)
 {
-    int rc = secrets_check(name, value, err);
+    int rc = vault_check(name, value, err);
     if (rc < 0) {
         return rc;
     }
     struct secret *e = find(s, name);
-    if (e == NULL && s->count == SECRETS_MAX) {
-        return error_set(err, 0, "secrets: there are %u already, more are not allowed",
-                         SECRETS_MAX);
+    if (e == NULL && s->count == VAULT_MAX) {
+        return error_set(err, 0, "secrets: there are %u already, more are not allowed", VAULT_MAX);
     }
     char *copy = value_make(value);
     if (e == NULL && copy != NULL) {
@@ -136,7 +135,7 @@ int secrets_put(struct secrets *s, struct span name, struct span value, struct e
     return 0;
 }
 
-bool secrets_remove(struct secrets *s, struct span name)
+bool vault_remove(struct vault *s, struct span name)
 {
     struct secret *e = find(s, name);
     if (e != NULL) {
@@ -145,8 +144,14 @@ bool secrets_remove(struct secrets *s, struct span name)
     return e != NULL;
 }
 
-void secrets_each(const struct secrets *s,
-                  void (*fn)(void *arg, struct span name, struct span value), void *arg)
+bool vault_has(const struct vault *s, struct span name, struct span value)
+{
+    const struct secret *e = find(s, name);
+    return e != NULL && span_eq(span_of(e->value, e->value_len), value);
+}
+
+void vault_each(const struct vault *s, void (*fn)(void *arg, struct span name, struct span value),
+                void *arg)
 {
     LIST_FOREACH(node, &s->all)
     {
