@@ -282,10 +282,10 @@ int fixture_setup(void **state)
         .allow_private = allow,
         .arg = f,
         .dns_servers = servers,
-        .dns_ms = 400,
-        .connect_ms = 2000,
-        .tls_ms = 400,
-        .head_ms = 400,
+        .dns_ms = 1000,
+        .connect_ms = 5000,
+        .tls_ms = 5000,
+        .head_ms = 2000,
         .idle_ms = 60000,
     };
     f->up = upstream_create(f->loop, f->tls_client, &config, &err);

@@ -149,8 +149,8 @@ static struct upstream *create(struct fixture *f)
     struct upstream_config config = {.resolve = &rule,
                                      .resolve_count = 1,
                                      .dns_servers = "127.0.0.1:1",
-                                     .tls_ms = 1000,
-                                     .head_ms = 1000};
+                                     .tls_ms = 5000,
+                                     .head_ms = 5000};
     return upstream_create(f->loop, f->tls, &config, &err);
 }
 
