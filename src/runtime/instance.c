@@ -149,18 +149,42 @@ static void events_flush(void *arg)
     }
 }
 
-void instance_event(struct instance *inst, const struct event *e)
+static void events_due(void *arg)
 {
-    size_t before = buf_len(&inst->events);
-    if (before > INSTANCE_EVENTS_MAX - EVENT_LINE_MAX) {
+    struct instance *inst = arg;
+    inst->events_wait = buf_len(&inst->events) > 0;
+    if (inst->events_wait) {
         events_flush(inst);
-        before = 0;
+        loop_timer_again(inst->events_timer, INSTANCE_EVENTS_MS);
     }
-    if (before > 0 && !buf_append(&inst->events, "\n", 1)) {
+}
+
+/* The first line goes out at the end of the turn; those soon after it go together: a message for
+ * each request would wake the supervisor as often as the doors wake each other. */
+static void events_schedule(struct instance *inst)
+{
+    if (inst->events_wait) {
         return;
     }
-    event_write(&inst->events, e);
     loop_task_queue(&inst->events_flush);
+    if (inst->events_timer == NULL) {
+        inst->events_timer =
+            loop_timer_start(inst->rt->loop, INSTANCE_EVENTS_MS, 0, events_due, inst);
+    } else {
+        loop_timer_again(inst->events_timer, INSTANCE_EVENTS_MS);
+    }
+    inst->events_wait = inst->events_timer != NULL;
+}
+
+void instance_event(struct instance *inst, const struct event *e)
+{
+    if (buf_len(&inst->events) > INSTANCE_EVENTS_MAX - EVENT_LINE_MAX) {
+        events_flush(inst);
+    }
+    if (buf_len(&inst->events) == 0 || buf_append(&inst->events, "\n", 1)) {
+        event_write(&inst->events, e);
+        events_schedule(inst);
+    }
 }
 
 /* ---- life ---- */
@@ -308,6 +332,7 @@ void instance_destroy(struct instance *inst)
     }
     events_flush(inst);
     loop_task_cancel(&inst->events_flush);
+    loop_timer_cancel(inst->events_timer);
     list_remove(&inst->node);
     policy_free(inst->policy);
     inject_free(inst->inject);

@@ -13,7 +13,8 @@
 #include "runtime/inject.h"
 #include "runtime/runtime.h"
 
-#define INSTANCE_EVENTS_MAX (4u * 1024u * 1024u) /* bytes of audit lines of one turn */
+#define INSTANCE_EVENTS_MAX (256u * 1024u) /* bytes of audit lines that wait */
+#define INSTANCE_EVENTS_MS  20u            /* how long, after one that went out at once */
 
 struct instance {
     struct list node; /* in runtime.instances */
@@ -31,8 +32,10 @@ struct instance {
     struct list flows;          /* struct flow.node */
     uint32_t flow_count;
     struct list updates; /* struct update.node, the first is being saved */
-    struct buf events;   /* audit lines of this turn */
+    struct buf events;   /* audit lines that wait */
     struct loop_task events_flush;
+    struct loop_timer *events_timer; /* NULL until the first event */
+    bool events_wait;                /* lines wait for the timer, not for the end of the turn */
 };
 
 struct instance_spec { /* lent for the call */

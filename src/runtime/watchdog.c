@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUSY_MS  5u  /* between two looks while JavaScript was seen to run */
-#define IDLE_MS  50u /* after QUIET_MS without */
+#define TURN_MS  5u   /* between two looks while a turn runs */
+#define BUSY_MS  20u  /* between turns: memory grows by a GB a second at most */
+#define IDLE_MS  100u /* after QUIET_MS without a turn */
 #define QUIET_MS 1000u
 
 struct watchdog {
@@ -81,7 +82,7 @@ static void *watch(void *arg)
         if (resident(w->statm) > w->ceiling) {
             end("its JavaScript passed the memory ceiling");
         }
-        unsigned ms = now_ms - last_ms > QUIET_MS ? IDLE_MS : BUSY_MS;
+        unsigned ms = stamp != 0 ? TURN_MS : now_ms - last_ms > QUIET_MS ? IDLE_MS : BUSY_MS;
         nanosleep(&(struct timespec){0, (long)ms * 1000000}, NULL);
     }
     return NULL;
