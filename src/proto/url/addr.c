@@ -87,11 +87,10 @@ static bool embedded_ipv4(struct span in, uint8_t out[4])
 
     for (int i = 0; i < 4; i++) {
         unsigned value = 0;
-        size_t from = at;
         if (i > 0 && (at >= in.len || in.ptr[at++] != '.')) {
             return false;
         }
-        from = at;
+        size_t from = at;
         while (at < in.len && url_is_digit(in.ptr[at])) {
             if (at > from && value == 0) {
                 return false;

@@ -71,9 +71,10 @@ static bool decode(struct buf *out, struct span in, bool plus)
     }
     for (size_t i = 0; i < in.len; i++) {
         char c = in.ptr[i];
-        if (c == '%' && in.len - i > 2 && url_hex(in.ptr[i + 1]) >= 0 &&
-            url_hex(in.ptr[i + 2]) >= 0) {
-            c = (char)(url_hex(in.ptr[i + 1]) << 4 | url_hex(in.ptr[i + 2]));
+        int high = c == '%' && in.len - i > 2 ? url_hex(in.ptr[i + 1]) : -1;
+        int low = high >= 0 ? url_hex(in.ptr[i + 2]) : -1;
+        if (low >= 0) {
+            c = (char)((unsigned)high << 4 | (unsigned)low);
             i += 2;
         } else if (c == '+' && plus) {
             c = ' ';

@@ -30,7 +30,8 @@ static void guard_path(struct url_writer *w)
     }
     base = w->out.mem + w->out.start;
     memmove(base + u->path.at + 2, base + u->path.at, buf_len(&w->out) - 2 - u->path.at);
-    memcpy(base + u->path.at, "/.", 2);
+    base[u->path.at] = '/';
+    base[u->path.at + 1] = '.';
     u->path.at += 2;
     u->query.at += 2;
     u->fragment.at += 2;
