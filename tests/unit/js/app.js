@@ -121,6 +121,8 @@ H.finalize = () => {
   for (let i = 0; i < 300; i++) keep = new Array(20000).fill(i);
   return new Response(`${keep.length}`);
 };
+H.endless = () => { let n = 0; return new Response(new ReadableStream({ pull(c) { c.enqueue(`${n++};`); }, cancel(r) { console.log(`cancelled: ${r.message}`); } })); };
+H.slowRead = async (request) => { const r = (await fetch(request)).body.getReader(); await r.read(); await new Promise(() => {}); };
 H.readText = async (request) => new Response(await (await fetch(request)).text());
 H.readRewrap = async (request) => { const res = await fetch(request); return new Response((await res.text()).toUpperCase(), res); };
 H.dropEncoding = async (request) => { const res = await fetch(request); const out = new Response(res.body, res); out.headers.delete('Content-Encoding'); return out; };

@@ -98,6 +98,7 @@ static struct source *source_of(struct fake_host *h, const char *text, size_t le
 /* Reads a source that the room gave, to its end, from the loop. */
 struct fake_drain {
     struct source *source;
+    size_t max;
     char *to;
     size_t room;
     size_t *len;
@@ -115,7 +116,7 @@ static void drain_ready(void *arg)
             source_watch(d->source, drain_ready, d);
             return;
         }
-        if (n <= 0) {
+        if (n <= 0 || (d->max != 0 && *d->len >= d->max)) {
             *d->ended = true;
             *d->broken = n < 0;
             source_close(d->source);
@@ -302,7 +303,8 @@ static void done(void *arg, uint32_t task, const struct js_result *res)
         copy(r->body, sizeof r->body, res->body.bytes);
         r->body_len = res->body.bytes.len;
     } else if (res->body.kind == JS_BODY_SOURCE) {
-        drain(res->body.source, (struct fake_drain){.to = r->body,
+        drain(res->body.source, (struct fake_drain){.max = h->drain_max,
+                                                    .to = r->body,
                                                     .room = sizeof r->body - 1,
                                                     .len = &r->body_len,
                                                     .ended = &r->body_ended,

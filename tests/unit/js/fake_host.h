@@ -71,6 +71,7 @@ struct fake_host {
     const char *response_headers;
     const char *response_body; /* NULL: none */
     size_t response_len;       /* of it, when it holds NUL bytes; 0: a string */
+    size_t drain_max;          /* a source of the room's is closed after so many bytes; 0: never */
     bool slow_body;            /* one byte a read, with a wait before each */
     char log[65536];
     char secret[64];

@@ -89,6 +89,7 @@ static int reset(void **state)
     host.answer = true;
     host.fail = NULL;
     host.slow_body = false;
+    host.drain_max = 0;
     host.status = 200;
     host.response_headers = "content-type\ntext/plain\nset-cookie\na=1\nset-cookie\nb=2\n";
     host.response_body = "upstream body";
@@ -406,6 +407,65 @@ static void work_ends_with_its_task(void **state)
     assert_false(host.results[1].done);
 }
 
+static void a_reader_that_goes_away(void **state)
+{
+    (void)state;
+    host.drain_max = 6;
+    start(1, "endless", NULL);
+    fake_wait(&host, &host.results[1].body_ended);
+    /* the id is the host's again before the room has heard of it */
+    host.results[1] = (struct fake_result){0};
+    start(1, "forever", NULL);
+    fake_spin(&host);
+    assert_non_null(strstr(host.log, "cancelled: the reader went away"));
+    js_task_abort(host.version, 1, "still known");
+    assert_non_null(strstr(host.log, "aborted: still known"));
+    reset(NULL);
+    host.slow_body = true;
+    start(1, "slowRead", NULL);
+    fake_spin(&host);
+    js_task_abort(host.version, 1, "gone");
+    assert_int_equal(host.fetch_closed, 1);
+}
+
+/* A version that goes while its tasks run and a host still holds its stream. */
+static void unload_in_the_middle(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct fake_host *other = calloc(1, sizeof *other);
+    struct js_app app = {
+        .name = SPAN_LIT("t"),
+        .bundle = SPAN_LIT("class A extends require('sallyport').Sandbox {}\n"
+                           "A.outboundHandlers = {s: () => new Response(new ReadableStream({})), "
+                           "f: (r) => fetch(r)};\nexports.A = A;")};
+    *other = host;
+    memset(other->results, 0, sizeof other->results);
+    other->answer = false;
+    other->version = js_load(engine, &app, &fake_host_table, other, &err);
+    assert_non_null(other->version);
+    struct buf facts;
+    buf_init(&facts, 4096);
+    struct js_instance_spec spec = {SPAN_LIT("i"), SPAN_LIT("A"), NULL};
+    struct js_instance *inst = js_instance_create(other->version, &spec, &facts, &err);
+    size_t n;
+    const struct js_class *c = js_classes(other->version, &n);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct js_dispatch d = {i + 1, c->handlers[i].handler, inst, {NULL, 0}};
+        js_dispatch(other->version, &d);
+    }
+    assert_true(other->results[1].done);
+    assert_false(other->results[2].done);
+    fake_spin(other);
+    js_unload(other->version);
+    assert_int_equal(other->fetch_closed, 1);
+    fake_wait(other, &other->results[1].body_ended);
+    assert_true(other->results[1].body_broken);
+    assert_false(other->results[2].done);
+    buf_free(&facts);
+    free(other);
+}
+
 /* Task 2's continuation runs in task 3's turn and fetches there; task 3 ends first. */
 static void shared_promises_do_not_lose_work(void **state)
 {
@@ -657,6 +717,8 @@ int main(void)
         TEST(posts),
         TEST(errors_go_to_the_log),
         TEST(work_ends_with_its_task),
+        TEST(a_reader_that_goes_away),
+        TEST(unload_in_the_middle),
         TEST(shared_promises_do_not_lose_work),
         TEST(kept_objects_fail_on_the_next_request),
         TEST(services),
