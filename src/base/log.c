@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define LOG_LINE_BYTES 2048
@@ -11,6 +13,7 @@
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const char *log_role = "sallyport";
 static char log_id[80];
+static bool log_raw;
 static enum log_level log_max = LOG_WARN_;
 
 void log_open(const char *role, const char *id)
@@ -23,6 +26,22 @@ void log_open(const char *role, const char *id)
             log_max = (enum log_level)i;
         }
     }
+}
+
+void log_terminal_raw(bool raw)
+{
+    log_raw = raw;
+}
+
+void log_line(const char *bytes, size_t len)
+{
+    struct iovec iov[2] = {
+        {(void *)(uintptr_t)bytes, len},
+        {log_raw ? "\r\n" : "\n", log_raw ? 2 : 1},
+    };
+    /* A full or closed stderr must not stop the gate: the line is lost. */
+    ssize_t unused = writev(STDERR_FILENO, iov, 2);
+    (void)unused;
 }
 
 void log_write(enum log_level level, const char *fmt, ...)
@@ -47,8 +66,5 @@ void log_write(enum log_level level, const char *fmt, ...)
             line[at++] = (char)*p;
         }
     }
-    line[at++] = '\n';
-    /* A full or closed stderr must not stop the gate: the line is lost. */
-    ssize_t unused = write(STDERR_FILENO, line, at);
-    (void)unused;
+    log_line(line, at);
 }

@@ -7,11 +7,18 @@
 #ifndef SALLYPORT_BASE_LOG_H
 #define SALLYPORT_BASE_LOG_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 enum log_level { LOG_ERROR_, LOG_WARN_, LOG_INFO_, LOG_DEBUG_ };
 
 /* role is kept by pointer and lives as long as the process. id may be NULL.
  * Level from SALLYPORT_LOG (error, warn, info, debug) when the environment has it, else warn. */
 void log_open(const char *role, const char *id);
+/* While the terminal behind descriptor 2 is in raw mode a line needs its carriage return. */
+void log_terminal_raw(bool raw);
+/* One whole line of the caller's, escaped by it; the newline is added here. */
+void log_line(const char *bytes, size_t len);
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_write(LOG_ERROR_, __VA_ARGS__)

@@ -7,9 +7,9 @@
 #include "supervisor/control_routes.h"
 #include "supervisor/supervisor.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -76,25 +76,57 @@ static void on_connection(void *arg, unsigned events)
     conn_create(c->s->loop, fd, c->s, &c->conns, control_dispatch, NULL);
 }
 
-/* A socket that nobody listens on is left over from a process that was killed. */
-static int stale_remove(const struct sockaddr_un *addr, struct error *err)
+/* 1: somebody listens there; 0: nobody, it is left over from a process that was killed; negative:
+ * something that is not ours. */
+static int socket_probe(const struct sockaddr_un *addr)
 {
     struct stat st;
-    if (lstat(addr->sun_path, &st) < 0) {
-        return errno == ENOENT ? 0 : error_set(err, errno, "control socket %s", addr->sun_path);
+    if (lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid()) {
+        return -1;
     }
-    if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid()) {
+    cleanup_close int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int rc = connect(probe, (const struct sockaddr *)(const void *)addr, sizeof *addr);
+    return rc == 0 || errno != ECONNREFUSED;
+}
+
+static int stale_remove(const struct sockaddr_un *addr, struct error *err)
+{
+    if (access(addr->sun_path, F_OK) < 0) {
+        return 0;
+    }
+    int found = socket_probe(addr);
+    if (found < 0) {
         return error_set(err, 0, "control socket %s: something else is there: remove it",
                          addr->sun_path);
     }
-    cleanup_close int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(probe, (const struct sockaddr *)(const void *)addr, sizeof *addr) == 0 ||
-        errno != ECONNREFUSED) {
+    if (found > 0) {
         return error_set(err, 0, "control socket %s: another sallyport has it: choose another --id",
                          addr->sun_path);
     }
     unlink(addr->sun_path);
     return 0;
+}
+
+/* A run that was killed cannot take its socket away: the next one does. */
+static void sweep(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        struct sockaddr_un addr = {.sun_family = AF_UNIX};
+        size_t len = strlen(e->d_name);
+        bool ours = strncmp(e->d_name, "run-", 4) == 0 && len > 5 &&
+                    strcmp(e->d_name + len - 5, ".sock") == 0;
+        if (!ours || strlen(dir) + 1 + len >= sizeof addr.sun_path) {
+            continue;
+        }
+        stpcpy(stpcpy(stpcpy(addr.sun_path, dir), "/"), e->d_name);
+        if (socket_probe(&addr) == 0) {
+            unlink(addr.sun_path);
+        }
+    }
+    if (d != NULL) {
+        closedir(d);
+    }
 }
 
 /* Two that start at once must not remove each other's socket: the folder is locked meanwhile. */
@@ -108,6 +140,7 @@ static int bind_locked(int fd, const struct sockaddr_un *addr, const char *dir, 
     if (rc < 0) {
         return rc;
     }
+    sweep(dir);
     mode_t mask = umask(0177);
     rc = bind(fd, (const struct sockaddr *)(const void *)addr, sizeof *addr);
     int saved = errno;

@@ -49,6 +49,14 @@ int events_open(const char *log, struct events **out, struct error *err)
     return 0;
 }
 
+static void log_close(struct events *e)
+{
+    if (e->log_fd == STDERR_FILENO) {
+        e->log_fd = -1; /* not ours to close */
+    }
+    close_fd(&e->log_fd);
+}
+
 static struct event event_of(const struct remembered *r)
 {
     return (struct event){r->kind, span_of(r->bytes, r->instance_len),
@@ -72,13 +80,17 @@ void events_close(struct events *e)
     while (!list_empty(&e->ring)) {
         ring_drop_first(e);
     }
-    close_fd(&e->log_fd);
+    log_close(e);
     free(e);
 }
 
-static void log_line(struct events *e, const struct remembered *r)
+static void event_print(struct events *e, const struct remembered *r)
 {
     if (e->log_fd < 0 || r->kind != EVENT_EGRESS) {
+        return;
+    }
+    if (e->log_fd == STDERR_FILENO) {
+        log_line(r->bytes + r->instance_len, r->line_len);
         return;
     }
     char line[EVENTS_LINE_MAX + 1];
@@ -87,7 +99,7 @@ static void log_line(struct events *e, const struct remembered *r)
     ssize_t n = write(e->log_fd, line, r->line_len + 1);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
         log_error("--log: %s: no further events are written", strerror(errno));
-        close_fd(&e->log_fd);
+        log_close(e);
     }
 }
 
@@ -112,7 +124,7 @@ static void event_add(struct events *e, enum event_kind kind, struct span instan
     list_append(&e->ring, &r->node);
     e->ring_count++;
     e->ring_bytes += instance.len + line.len;
-    log_line(e, r);
+    event_print(e, r);
     struct event event = event_of(r);
     LIST_FOREACH_SAFE(node, next, &e->listeners)
     {

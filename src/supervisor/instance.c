@@ -13,10 +13,11 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define KEY_BYTES       32u /* a P-256 scalar */
-#define CERTIFICATE_MAX 4096u
-#define FACTS_MAX       (256u * 1024u)
-#define GATE_BUFFER     (1024 * 1024) /* bytes that the kernel may hold in one direction */
+#define KEY_BYTES          32u /* a P-256 scalar */
+#define CERTIFICATE_MAX    4096u
+#define FACTS_MAX          (256u * 1024u)
+#define REMOVE_DEADLINE_MS 250u
+#define GATE_BUFFER        (1024 * 1024) /* bytes that the kernel may hold in one direction */
 
 struct instance {
     struct loop *loop;
@@ -43,6 +44,11 @@ struct instance {
     struct buf facts;
     struct buf state;
 
+    bool end_started; /* what is told once it has ended */
+    int end_status;
+    char end_why[ERROR_TEXT_BYTES];
+    struct loop_timer *remove_deadline;
+
     int gate_outer;   /* a copy of the runtime's end, to shut the gate down; -1: no gate */
     bool outer_given; /* a runtime has had it: the next one needs a new gate */
     int gate_inner;   /* the sidecar's end, until it is handed over */
@@ -50,22 +56,49 @@ struct instance {
 
 static void sidecar_later(struct instance *i);
 
+static void instance_told(struct instance *i)
+{
+    loop_timer_cancel(i->remove_deadline);
+    i->remove_deadline = NULL;
+    if (i->runtime != NULL) {
+        runtime_link_forget(i->runtime, i);
+        i->runtime = NULL;
+    }
+    i->events->ended(i->arg, i, i->end_started, i->end_status, i->end_why);
+}
+
+static void on_removed(void *arg, enum runtime_reply reply, struct span payload)
+{
+    (void)reply;
+    (void)payload;
+    instance_told(arg);
+}
+
+static void on_remove_deadline(void *arg)
+{
+    instance_told(arg);
+}
+
+/* The runtime's answer to the removal comes behind the events of the last requests. */
 static void instance_end(struct instance *i, bool started, int status, const char *why)
 {
     if (i->phase == INSTANCE_ENDED) {
         return;
     }
     i->phase = INSTANCE_ENDED;
-    sidecar_link_destroy(i->sidecar);
-    i->sidecar = NULL;
+    i->end_started = started;
+    i->end_status = status;
+    snprintf(i->end_why, sizeof i->end_why, "%s", why);
+    sidecar_link_kill(i->sidecar);
     loop_timer_cancel(i->sidecar_start);
     i->sidecar_start = NULL;
-    if (i->runtime != NULL) {
-        runtime_link_forget(i->runtime, i);
-        runtime_link_remove(i->runtime, span_str(i->config.id), NULL, NULL);
-        i->runtime = NULL;
+    if (started && i->runtime != NULL && i->added) {
+        i->remove_deadline =
+            loop_timer_start(i->loop, REMOVE_DEADLINE_MS, 0, on_remove_deadline, i);
+        runtime_link_remove(i->runtime, span_str(i->config.id), on_removed, i);
+    } else {
+        instance_told(i);
     }
-    i->events->ended(i->arg, i, started, status, why);
 }
 
 /* ---- the gate between the two doors ---- */
@@ -191,6 +224,9 @@ static void on_sidecar_ended(void *arg, const char *why)
     snprintf(reason, sizeof reason, "sidecar: %.900s", why);
     sidecar_link_destroy(i->sidecar);
     i->sidecar = NULL;
+    if (i->phase == INSTANCE_ENDED) {
+        return;
+    }
     if (i->phase == INSTANCE_STARTING) {
         instance_fail(i, reason);
         return;
@@ -270,9 +306,12 @@ static void on_added(void *arg, enum runtime_reply reply, struct span payload)
 void instance_runtime(struct instance *i, struct runtime_link *r)
 {
     struct error err;
+    if (i->phase == INSTANCE_ENDED) {
+        return; /* the one that it waits for answers, or is LOST */
+    }
     i->runtime = r;
     i->added = false;
-    if (r == NULL || i->phase == INSTANCE_ENDED) {
+    if (r == NULL) {
         return;
     }
     if ((i->gate_outer < 0 || i->outer_given) && gate_open(i, &err) < 0) {
@@ -387,6 +426,7 @@ void instance_destroy(struct instance *i)
         runtime_link_forget(i->runtime, i);
     }
     loop_timer_cancel(i->sidecar_start);
+    loop_timer_cancel(i->remove_deadline);
     launcher_link_destroy(i->launcher);
     sidecar_link_destroy(i->sidecar);
     gate_close(i);

@@ -97,6 +97,11 @@ pid_t link_pid(const struct link *l)
     return child_pid(l->child);
 }
 
+void link_kill(struct link *l)
+{
+    child_signal(l->child, SIGKILL);
+}
+
 void link_close(struct link *l)
 {
     child_destroy(l->child);

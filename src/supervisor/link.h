@@ -45,6 +45,8 @@ void link_failed(struct link *l, struct span sentence);
 bool link_send(struct link *l, uint16_t type, const struct span *fields, size_t field_count,
                const int *fds, size_t fd_count);
 pid_t link_pid(const struct link *l);
+/* Ends the process; ended is told as ever. */
+void link_kill(struct link *l);
 /* Ends the process; no callback. A zeroed link is allowed. */
 void link_close(struct link *l);
 

@@ -13,6 +13,7 @@
 #include "supervisor/control.h"
 #include "supervisor/dev_vars.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,8 +46,19 @@ static void time_text(char out[40])
     strftime(out, 40, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
+/* What is opened later must never become descriptor 0, 1 or 2. */
+static void standard_descriptors(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = dup(fd);
+    }
+    close(fd);
+}
+
 static int harden(struct error *err)
 {
+    standard_descriptors();
     struct isolate_rlimits limits = ISOLATE_RLIMITS_KEEP;
     limits.core_bytes = 0;
     signal(SIGPIPE, SIG_IGN);

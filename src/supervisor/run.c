@@ -79,6 +79,7 @@ static void on_instance_ended(void *arg, struct instance *i, bool started, int s
     struct supervisor *s = arg;
     (void)i;
     control_instance_ended(s);
+    runtimes_kill(s->runtimes);
     if (!started) {
         fail(s, status, why);
         return;

@@ -240,6 +240,13 @@ pid_t runtime_link_pid(const struct runtime_link *r)
     return r != NULL ? link_pid(&r->link) : 0;
 }
 
+void runtime_link_kill(struct runtime_link *r)
+{
+    if (r != NULL) {
+        link_kill(&r->link);
+    }
+}
+
 void runtime_link_destroy(struct runtime_link *r)
 {
     if (r != NULL) {

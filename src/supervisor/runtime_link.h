@@ -85,6 +85,7 @@ void runtime_link_kv_done(struct runtime_link *r, struct span call, struct span 
 void runtime_link_forget(struct runtime_link *r, void *arg);
 
 pid_t runtime_link_pid(const struct runtime_link *r); /* 0 when there is none */
+void runtime_link_kill(struct runtime_link *r);       /* its end is told; NULL is allowed */
 /* Ends it; unanswered requests are told LOST. NULL is allowed, also inside a callback. */
 void runtime_link_destroy(struct runtime_link *r);
 

@@ -30,6 +30,7 @@ struct runtimes {
     struct slot *spare;
     bool warm;
     bool served; /* one was ready once */
+    bool ending;
 };
 
 static void slot_start_later(struct slot *s);
@@ -89,6 +90,9 @@ static void on_ended(void *arg, const char *why)
     runtime_link_destroy(s->link);
     s->link = NULL;
     s->ready = false;
+    if (rs->ending) {
+        return;
+    }
     if (!rs->served) {
         rs->events->failed(rs->arg, reason);
         return;
@@ -179,6 +183,19 @@ int runtimes_start(struct loop *loop, const struct runtime_app *app, const struc
     return 0;
 }
 
+void runtimes_kill(struct runtimes *rs)
+{
+    if (rs == NULL) {
+        return;
+    }
+    rs->ending = true;
+    for (int i = 0; i < 2; i++) {
+        runtime_link_kill(rs->slots[i].link);
+        loop_timer_cancel(rs->slots[i].start);
+        rs->slots[i].start = NULL;
+    }
+}
+
 void runtimes_destroy(struct runtimes *rs)
 {
     if (rs == NULL) {
@@ -195,7 +212,7 @@ void runtimes_destroy(struct runtimes *rs)
 void runtimes_warm(struct runtimes *rs)
 {
     rs->warm = true;
-    if (rs->spare->link == NULL && rs->spare->start == NULL) {
+    if (!rs->ending && rs->spare->link == NULL && rs->spare->start == NULL) {
         slot_start_later(rs->spare);
     }
 }

@@ -32,6 +32,8 @@ struct runtimes_events {
 int runtimes_start(struct loop *loop, const struct runtime_app *app, const struct vault *secrets,
                    const struct runtimes_events *events, void *arg, struct runtimes **out,
                    struct error *err);
+/* Kills them without waiting; none follows and nothing more is told. NULL is allowed. */
+void runtimes_kill(struct runtimes *rs);
 void runtimes_destroy(struct runtimes *rs); /* NULL is allowed */
 
 /* From now on a spare is kept. */

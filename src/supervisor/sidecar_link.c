@@ -87,6 +87,13 @@ pid_t sidecar_link_pid(const struct sidecar_link *s)
     return s != NULL ? link_pid(&s->link) : 0;
 }
 
+void sidecar_link_kill(struct sidecar_link *s)
+{
+    if (s != NULL) {
+        link_kill(&s->link);
+    }
+}
+
 void sidecar_link_destroy(struct sidecar_link *s)
 {
     if (s != NULL) {

@@ -41,6 +41,7 @@ bool sidecar_link_begin(struct sidecar_link *s, const struct sidecar_start *star
 bool sidecar_link_gate(struct sidecar_link *s, int gate);
 bool sidecar_link_intercept(struct sidecar_link *s, bool intercept_https);
 pid_t sidecar_link_pid(const struct sidecar_link *s); /* 0 when there is none */
+void sidecar_link_kill(struct sidecar_link *s);       /* its end is told; NULL is allowed */
 void sidecar_link_destroy(struct sidecar_link *s);    /* NULL is allowed, also inside a callback */
 
 #endif

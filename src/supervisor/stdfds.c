@@ -131,6 +131,7 @@ static int pty_start(struct stdio *s, struct error *err)
         .done = on_pty_done,
         .arg = s,
     };
+    log_terminal_raw(s->user_in >= 0 && isatty(STDERR_FILENO) == 1);
     return isolate_pty_relay_start(s->loop, &options, &s->pty_relay, err);
 }
 
@@ -176,6 +177,7 @@ void stdio_suspend(struct stdio *s)
 {
     isolate_pty_relay_stop(s->pty_relay);
     s->pty_relay = NULL;
+    log_terminal_raw(false);
 }
 
 void stdio_resume(struct stdio *s)
@@ -194,6 +196,7 @@ void stdio_close(struct stdio *s)
     }
     isolate_pty_relay_stop(s->pty_relay);
     s->pty_relay = NULL;
+    log_terminal_raw(false);
     for (int at = 0; at < 3; at++) {
         isolate_relay_cancel(s->relays[at]);
         s->relays[at] = NULL;

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/span.h"
 
 #include <errno.h>
@@ -41,9 +42,7 @@ static void line_print(struct voice *v)
     if (v->lines == VOICE_LINES_MAX) {
         at += (size_t)snprintf(out + at, 48, " (further lines are dropped)");
     }
-    out[at++] = '\n';
-    ssize_t unused = write(STDERR_FILENO, out, at);
-    (void)unused;
+    log_line(out, at);
     v->len = 0;
 }
 

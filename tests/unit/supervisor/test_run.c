@@ -348,6 +348,34 @@ static void a_stale_socket_is_replaced_and_a_live_one_is_not(void **state)
     run_end(&second);
 }
 
+/* What a killed run left is taken away by the next one in the same folder. */
+static void left_sockets_are_swept(void **state)
+{
+    (void)state;
+    struct run dead;
+    struct run next;
+    struct stat st;
+    char left[128];
+    run_init(&dead, "dead", ARGV("sleep", "60"));
+    run_init(&next, "next", ARGV("true"));
+    snprintf(left, sizeof left, "%s/run/run-dead.sock", dead.dir);
+    snprintf(dead.socket, sizeof dead.socket, "%s", left);
+    free(dead.spec.socket);
+    dead.spec.socket = strdup(left);
+    free(next.spec.socket);
+    assert_true(asprintf(&next.spec.socket, "%s/run/run-next.sock", dead.dir) > 0);
+    run_start(&dead, folder);
+    run_until(&dead, "instances/dead", "\"state\":\"running\"", text, sizeof text);
+    kill(dead.pid, SIGKILL);
+    run_wait(&dead, text, sizeof text);
+    assert_int_equal(stat(left, &st), 0);
+    run_start(&next, folder);
+    assert_int_equal(run_wait(&next, text, sizeof text), 0);
+    assert_int_equal(stat(left, &st), -1);
+    run_end(&dead);
+    run_end(&next);
+}
+
 static void check_prints_a_line_each(void **state)
 {
     (void)state;
@@ -381,6 +409,7 @@ int main(int argc, char **argv)
         WITH_BOX(delete_ends_it),
         WITH_BOX(all_die_with_the_supervisor),
         WITH_BOX(a_stale_socket_is_replaced_and_a_live_one_is_not),
+        cmocka_unit_test(left_sockets_are_swept),
         cmocka_unit_test(check_prints_a_line_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
