@@ -4,7 +4,7 @@
  *     open --read--> chunk | end (reader gone) | "later" --ready--> ENTRY_BODY_READY
  *     close is allowed at any time
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
 #include "js/decode.h"
 

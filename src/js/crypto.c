@@ -1,7 +1,7 @@
 /*
  * The primitives behind WebCrypto, which the host lends.
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
 #define DIGEST_MAX 64
 

@@ -2,8 +2,8 @@
  * js/engine: what the files of this room share. Not for other rooms.
  *
  * A *turn* is one outermost call into the engine; its microtasks have run when it returns. All
- * turns go through js_enter, which stamps the clock that the watchdog reads. A *native* is a C
- * function that the shim (webapi/) calls inside a turn; user code never holds one.
+ * turns go through js_enter, which stamps the clock that the watchdog reads. Natives, which
+ * JavaScript calls, stand in natives.h.
  */
 #ifndef SALLYPORT_JS_ENGINE_H
 #define SALLYPORT_JS_ENGINE_H
@@ -141,58 +141,5 @@ void js_streams_orphan(struct js_version *v);
 struct source *js_stream_source(struct js_version *v, uint32_t number); /* given; NULL: none */
 void js_classes_free(struct js_version *v);
 int js_classes_load(struct js_version *v, struct error *err);
-
-/* -- natives.c ----------------------------------------------------------------------------- */
-JSObjectRef js_natives_object(JSContextRef ctx);
-
-#define JS_NATIVE(fn)                                                                              \
-    JSValueRef fn(JSContextRef ctx, __attribute__((unused)) JSObjectRef callee,                    \
-                  __attribute__((unused)) JSObjectRef self, __attribute__((unused)) size_t argc,   \
-                  __attribute__((unused)) const JSValueRef argv[],                                 \
-                  __attribute__((unused)) JSValueRef *exc)
-
-#define JS_NATIVES(X)                                                                              \
-    X(requestMethod, js_native_request_method)                                                     \
-    X(requestUrl, js_native_request_url)                                                           \
-    X(requestHasBody, js_native_request_has_body)                                                  \
-    X(requestHeaders, js_native_request_headers)                                                   \
-    X(responseUrl, js_native_response_url)                                                         \
-    X(responseHeaders, js_native_response_headers)                                                 \
-    X(fetch, js_native_fetch)                                                                      \
-    X(fetchClose, js_native_fetch_close)                                                           \
-    X(done, js_native_done)                                                                        \
-    X(fail, js_native_fail)                                                                        \
-    X(callDone, js_native_call_done)                                                               \
-    X(callFail, js_native_call_fail)                                                               \
-    X(bodyOpen, js_native_body_open)                                                               \
-    X(bodyRead, js_native_body_read)                                                               \
-    X(bodyClose, js_native_body_close)                                                             \
-    X(streamOpen, js_native_stream_open)                                                           \
-    X(streamPush, js_native_stream_push)                                                           \
-    X(streamEnd, js_native_stream_end)                                                             \
-    X(streamFail, js_native_stream_fail)                                                           \
-    X(timerArm, js_native_timer_arm)                                                               \
-    X(now, js_native_now)                                                                          \
-    X(wall, js_native_wall)                                                                        \
-    X(kv, js_native_kv)                                                                            \
-    X(policySet, js_native_policy_set)                                                             \
-    X(secret, js_native_secret)                                                                    \
-    X(log, js_native_log)                                                                          \
-    X(mapStack, js_native_map_stack)                                                               \
-    X(lazy, js_native_lazy)                                                                        \
-    X(urlParse, js_native_url_parse)                                                               \
-    X(urlSet, js_native_url_set)                                                                   \
-    X(formParse, js_native_form_parse)                                                             \
-    X(formWrite, js_native_form_write)                                                             \
-    X(utf8Encode, js_native_utf8_encode)                                                           \
-    X(utf8Decode, js_native_utf8_decode)                                                           \
-    X(latin1Decode, js_native_latin1_decode)                                                       \
-    X(random, js_native_random)                                                                    \
-    X(digest, js_native_digest)                                                                    \
-    X(hmac, js_native_hmac)
-
-#define JS_NATIVE_DECLARE(name, fn) JS_NATIVE(fn);
-JS_NATIVES(JS_NATIVE_DECLARE)
-#undef JS_NATIVE_DECLARE
 
 #endif

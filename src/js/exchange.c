@@ -3,7 +3,7 @@
  * arguments of `fetch` and `done` are packed into few values, since each costs a call of the
  * engine; the layout stands in webapi/fetch.js and webapi/task.js.
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
 #define FLAG_REDIRECT   3u /* enum js_redirect */
 #define FLAG_REPLACE    4u /* the header log is the whole list */

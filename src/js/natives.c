@@ -1,7 +1,7 @@
 /*
  * The functions that the shim gets: one object, one table (JS_NATIVES in engine.h).
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
 static const struct {
     const char *name;

@@ -1,7 +1,7 @@
 /*
  * KV, policy setters, secrets, the log: natives that pass a request to the host and leave.
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
 /* (call, task, op, namespace, key, value|null, options|null) -> false when it does not fit */
 JS_NATIVE(js_native_kv)

@@ -7,7 +7,7 @@
  *                                          --streamEnd/streamFail--> ended/broken
  *     close at any state tells the shim (ENTRY_STREAM_CLOSED), once
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * URLs, forms and text encodings: pure natives.
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
 #include "js/utf8.h"
 #include "proto/url/form.h"

@@ -2,7 +2,7 @@
  * One timer of the loop for all of a version's; the shim keeps their order. Each that is due runs
  * in a turn of its own.
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
 #include "base/clock.h"
 

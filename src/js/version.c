@@ -4,6 +4,7 @@
 #include "js/engine.h"
 
 #include "js/bundle.h"
+#include "js/natives.h"
 #include "js/warm.h"
 
 #include <errno.h>

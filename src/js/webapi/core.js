@@ -1,7 +1,7 @@
 // The shim: what a handler finds as globals, and what C calls (`entries`, as enum js_entry).
 
 import { Blob, File, FormData } from './form.js';
-import { bodyReady, streamClosed, streamPull, streams } from './body.js';
+import { bodyReady, streams } from './body.js';
 import { console } from './console.js';
 import { Crypto, CryptoKey, SubtleCrypto, crypto } from './crypto.js';
 import { TextDecoder, TextEncoder, atob, btoa } from './encoding.js';
@@ -12,6 +12,7 @@ import { abort, abortAll, call, createInstance, dispatch, rejected } from './han
 import { Headers } from './headers.js';
 import { describe, errorText } from './inspect.js';
 import { classNamed, evaluateModule, listClasses } from './module.js';
+import { streamClosed, streamPull } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { structuredClone } from './clone.js';

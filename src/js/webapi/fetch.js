@@ -1,7 +1,8 @@
 // fetch: hands the host an id and what changed. Flags as in exchange.c.
 
-import { BYTES, NONE, NativeBody, REQUEST, RESPONSE, SOURCE, sendStream, streamOf } from './body.js';
+import { BYTES, NONE, NativeBody, REQUEST, RESPONSE, SOURCE, streamOf } from './body.js';
 import { Headers } from './headers.js';
+import { sendStream } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { addWork, enter, nextSequence, noTask, owner } from './task.js';

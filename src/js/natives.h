@@ -1,0 +1,62 @@
+/*
+ * js/natives: C functions that the shim (webapi/) calls inside a turn; user code never holds one.
+ * Arguments and results stand above each definition; the shim passes as many as that says.
+ */
+#ifndef SALLYPORT_JS_NATIVES_H
+#define SALLYPORT_JS_NATIVES_H
+
+#include "js/engine.h"
+
+JSObjectRef js_natives_object(JSContextRef ctx);
+
+#define JS_NATIVE(fn)                                                                              \
+    JSValueRef fn(JSContextRef ctx, __attribute__((unused)) JSObjectRef callee,                    \
+                  __attribute__((unused)) JSObjectRef self, __attribute__((unused)) size_t argc,   \
+                  __attribute__((unused)) const JSValueRef argv[],                                 \
+                  __attribute__((unused)) JSValueRef *exc)
+
+#define JS_NATIVES(X)                                                                              \
+    X(requestMethod, js_native_request_method)                                                     \
+    X(requestUrl, js_native_request_url)                                                           \
+    X(requestHasBody, js_native_request_has_body)                                                  \
+    X(requestHeaders, js_native_request_headers)                                                   \
+    X(responseUrl, js_native_response_url)                                                         \
+    X(responseHeaders, js_native_response_headers)                                                 \
+    X(fetch, js_native_fetch)                                                                      \
+    X(fetchClose, js_native_fetch_close)                                                           \
+    X(done, js_native_done)                                                                        \
+    X(fail, js_native_fail)                                                                        \
+    X(callDone, js_native_call_done)                                                               \
+    X(callFail, js_native_call_fail)                                                               \
+    X(bodyOpen, js_native_body_open)                                                               \
+    X(bodyRead, js_native_body_read)                                                               \
+    X(bodyClose, js_native_body_close)                                                             \
+    X(streamOpen, js_native_stream_open)                                                           \
+    X(streamPush, js_native_stream_push)                                                           \
+    X(streamEnd, js_native_stream_end)                                                             \
+    X(streamFail, js_native_stream_fail)                                                           \
+    X(timerArm, js_native_timer_arm)                                                               \
+    X(now, js_native_now)                                                                          \
+    X(wall, js_native_wall)                                                                        \
+    X(kv, js_native_kv)                                                                            \
+    X(policySet, js_native_policy_set)                                                             \
+    X(secret, js_native_secret)                                                                    \
+    X(log, js_native_log)                                                                          \
+    X(mapStack, js_native_map_stack)                                                               \
+    X(lazy, js_native_lazy)                                                                        \
+    X(urlParse, js_native_url_parse)                                                               \
+    X(urlSet, js_native_url_set)                                                                   \
+    X(formParse, js_native_form_parse)                                                             \
+    X(formWrite, js_native_form_write)                                                             \
+    X(utf8Encode, js_native_utf8_encode)                                                           \
+    X(utf8Decode, js_native_utf8_decode)                                                           \
+    X(latin1Decode, js_native_latin1_decode)                                                       \
+    X(random, js_native_random)                                                                    \
+    X(digest, js_native_digest)                                                                    \
+    X(hmac, js_native_hmac)
+
+#define JS_NATIVE_DECLARE(name, fn) JS_NATIVE(fn);
+JS_NATIVES(JS_NATIVE_DECLARE)
+#undef JS_NATIVE_DECLARE
+
+#endif

@@ -1,0 +1,47 @@
+// Streams on their way out to the host, which pulls a chunk at a time.
+
+import { toBytes } from './body.js';
+import { enter } from './task.js';
+
+// number -> {reader, task, ended, finish}; finish is called when the host has closed it
+const outgoing = [];
+
+export function sendStream(stream, task, finish) {
+  const number = native.streamOpen(-1);
+  if (number === 0) throw new Error('too many streams');
+  outgoing[number] = { reader: stream.getReader(), task, ended: false, finish };
+  return number;
+}
+
+export async function streamPull(number) {
+  const s = outgoing[number];
+  if (s === undefined) return;
+  enter(s.task);
+  try {
+    for (;;) {
+      const { done, value } = await s.reader.read();
+      if (done) {
+        s.ended = true;
+        native.streamEnd(number);
+        return;
+      }
+      const bytes = toBytes(value);
+      if (bytes.length === 0) continue;
+      if (!native.streamPush(number, bytes)) s.reader.cancel().catch(() => {});
+      return;
+    }
+  } catch (e) {
+    s.ended = true;
+    native.streamFail(number);
+  }
+}
+
+// The host has done with it, at its end or before.
+export function streamClosed(number) {
+  const s = outgoing[number];
+  if (s === undefined) return;
+  outgoing[number] = undefined;
+  enter(s.task);
+  if (!s.ended) s.reader.cancel(new Error('the reader went away')).catch(() => {});
+  if (s.finish !== null) s.finish(s.task);
+}
