@@ -4,6 +4,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static struct exchange *exchange_new(struct runtime *rt)
+{
+    if (list_empty(&rt->idle)) {
+        return calloc(1, sizeof(struct exchange));
+    }
+    struct exchange *ex = LIST_ENTRY(rt->idle.next, struct exchange, flow.node);
+    list_remove(&ex->flow.node);
+    rt->idle_count--;
+    memset(ex, 0, sizeof *ex);
+    return ex;
+}
+
+static void exchange_release(struct runtime *rt, struct exchange *ex)
+{
+    if (rt->idle_count < RUNTIME_IDLE_MAX) {
+        list_append(&rt->idle, &ex->flow.node);
+        rt->idle_count++;
+    } else {
+        free(ex);
+    }
+}
+
 static void report(struct exchange *ex)
 {
     ex->flow.bytes_in = ex->inbound != NULL ? inbound_bytes(ex->inbound) : 0;
@@ -33,7 +55,7 @@ static void exchange_free(struct exchange *ex)
     buf_free(&ex->secrets);
     free(ex->headers);
     free((void *)(uintptr_t)ex->url.ptr);
-    free(ex);
+    exchange_release(inst->rt, ex);
 }
 
 /* Whoever reads the body may answer, and so end the exchange, while it is told of new bytes. */
@@ -81,7 +103,7 @@ static void reset(struct exchange *ex, enum gate_reset reason, const char *error
 static struct exchange *exchange_open(struct instance *inst, uint32_t stream,
                                       const struct gate_request *req)
 {
-    struct exchange *ex = calloc(1, sizeof *ex);
+    struct exchange *ex = exchange_new(inst->rt);
     struct gate_header line = {req->method, req->target};
     struct gate_header *headers = fields_copy(req->headers, req->header_count, &line);
     if (ex == NULL || headers == NULL) {

@@ -43,6 +43,14 @@ struct request { /* what one hop sends */
     bool expect;
 };
 
+static void request_init(struct request *r)
+{
+    r->method = r->target = (struct span){NULL, 0};
+    r->fields.count = 0;
+    r->body = NULL;
+    r->expect = false;
+}
+
 static void fetch_free(struct fetch *f)
 {
     struct runtime *rt = f->inst->rt;
@@ -227,9 +235,9 @@ static bool url_for_redirects(struct fetch *f, struct exchange *ex)
 
 bool fetch_start(struct instance *inst, struct exchange *ex, const struct js_fetch *call)
 {
-    struct request r = {.method = call->method};
+    FIELDS_SCRATCH struct request r;
     struct exchange *base = call->base != 0 ? ex : NULL;
-    struct error err;
+    FIELDS_SCRATCH struct error err;
     struct fetch *f = calloc(1, sizeof *f);
     if (f == NULL) {
         if (call->body.kind == JS_BODY_SOURCE) {
@@ -245,6 +253,8 @@ bool fetch_start(struct instance *inst, struct exchange *ex, const struct js_fet
     buf_init(&f->log, URL_INPUT_MAX * 2);
     buf_init(&f->bytes, SIZE_MAX);
     inst->rt->fetches[f->id] = f;
+    request_init(&r);
+    r.method = call->method;
     if (r.method.ptr == NULL) {
         r.method = base != NULL ? base->method : SPAN_LIT("GET");
     }
@@ -304,8 +314,9 @@ static const char *redirect_headers(struct fetch *f, struct request *r, uint16_t
 static const char *follow(struct fetch *f, uint16_t status, struct span location)
 {
     struct url next;
-    struct request r = {0};
+    FIELDS_SCRATCH struct request r;
     struct error err;
+    request_init(&r);
     if (++f->redirects > FETCH_REDIRECTS_MAX) {
         return "fetch failed: more than 20 redirects";
     }

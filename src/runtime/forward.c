@@ -41,7 +41,7 @@ static bool authority(const struct exchange *ex, struct buf *out)
 static void send(struct exchange *ex, const struct gate_header *headers, size_t count)
 {
     const struct destination *d = &ex->flow.dest;
-    struct error err;
+    FIELDS_SCRATCH struct error err;
     struct buf host;
     buf_init(&host, URL_HOST_MAX + 16);
     struct upstream_request req = {
@@ -75,7 +75,8 @@ void forward_start(struct exchange *ex)
         send(ex, ex->headers, ex->header_count);
         return;
     }
-    struct fields f = {0};
+    FIELDS_SCRATCH struct fields f;
+    f.count = 0;
     struct buf values;
     struct error err;
     buf_init(&values, INJECT_TEXT_MAX);

@@ -169,7 +169,8 @@ static void body_without_place(struct exchange *ex, uint16_t status, struct exch
 static void answer_with(struct exchange *ex, const struct js_result *res)
 {
     struct runtime *rt = ex->flow.inst->rt;
-    struct fields f = {0};
+    FIELDS_SCRATCH struct fields f;
+    f.count = 0;
     struct exchange_response out = {.head = {.status = res->status}};
     size_t count = 0;
     const struct gate_header *base = res->base != 0 ? fetch_headers(rt, res->base, &count) : NULL;

@@ -58,7 +58,7 @@ static ssize_t move_direct(struct relay *r)
 static ssize_t move_copy(struct relay *r, size_t room)
 {
     /* On the stack: a source that runs JavaScript may start another relay while it is read. */
-    char bounce[16 * 1024];
+    __attribute__((uninitialized)) char bounce[16 * 1024];
     struct source *source = r->source;
     ssize_t n = source_read(source, bounce, room < sizeof bounce ? room : sizeof bounce);
     if (n > 0 && r->source == source) {

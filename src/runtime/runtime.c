@@ -22,6 +22,7 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
     rt->loop = loop;
     rt->confine = true;
     list_init(&rt->instances);
+    list_init(&rt->idle);
     rt->secrets = secrets_create();
     if (rt->secrets == NULL || (control_fd >= 0 && control_open(rt, control_fd, err) != 0)) {
         runtime_destroy(rt);
@@ -34,6 +35,11 @@ void runtime_destroy(struct runtime *rt)
 {
     while (!list_empty(&rt->instances)) {
         instance_destroy(LIST_ENTRY(rt->instances.next, struct instance, node));
+    }
+    while (!list_empty(&rt->idle)) {
+        struct list *node = rt->idle.next;
+        list_remove(node);
+        free(LIST_ENTRY(node, struct exchange, flow.node));
     }
     loop_timer_cancel(rt->clock);
     loop_timer_cancel(rt->warm);

@@ -17,6 +17,8 @@
 struct fetch;
 struct watchdog;
 
+#define RUNTIME_IDLE_MAX 256u /* exchanges whose memory is kept */
+
 enum task_kind { TASK_FREE, TASK_EXCHANGE, TASK_CALL };
 
 /* Who is behind a task of JavaScript. Ids are used again, the oldest first. */
@@ -42,6 +44,8 @@ struct runtime {
     struct task tasks[JS_TASKS_MAX + 1];
     uint32_t task_next;
     struct fetch *fetches[JS_FETCHES_MAX + 1];
+    struct list idle; /* struct exchange.flow.node: memory for the next ones */
+    uint32_t idle_count;
     uint64_t failures; /* counts ids of failed handlers */
     bool confine;      /* false in tests only */
 };

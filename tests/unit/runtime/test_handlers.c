@@ -33,7 +33,12 @@ static const char bundle[] =
     "Box.outboundByHost = by;\n"
     "Box.outboundHandlers = { noHttp: (request, env, ctx) =>\n"
     "  new Response('no ' + JSON.stringify(ctx.params), {status: 403}) };\n"
-    "module.exports = { Box };\n";
+    "class Told extends Sandbox { deniedHosts = ['*.bad.test'];\n"
+    "  static denied = (request, info) => Response.json({rule: info.rule, host: info.host},\n"
+    "    {status: 451}); }\n"
+    "class Broken extends Sandbox { enableInternet = false;\n"
+    "  static denied = () => { throw new Error('x'); }; }\n"
+    "module.exports = { Box, Told, Broken };\n";
 
 static int group_setup(void **state)
 {
@@ -57,15 +62,15 @@ static int group_setup(void **state)
     return 0;
 }
 
-static int setup(void **state)
+static int instance_of(const char *class_name)
 {
-    (void)state;
     static unsigned count;
     struct error err;
     struct buf facts;
     char id[16];
     snprintf(id, sizeof id, "box%u", ++count);
-    struct instance_spec spec = {.id = span_str(id), .options = S("{}"), .state = span_of("", 0)};
+    struct instance_spec spec = {
+        .id = span_str(id), .class_name = span_str(class_name), .options = S("{}")};
     buf_init(&facts, 4096);
     t.inst = instance_create(t.rt, &spec, &facts, &err);
     buf_free(&facts);
@@ -75,6 +80,12 @@ static int setup(void **state)
     }
     connect_gate();
     return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return instance_of("Box");
 }
 
 static int teardown(void **state)
@@ -275,6 +286,36 @@ static void gone_client_ends_the_handler(void **state)
     assert_int_equal(t.inst->flow_count, 0);
 }
 
+static void denied_in_its_own_way(void **state)
+{
+    (void)teardown(state);
+    assert_int_equal(instance_of("Told"), 0);
+    get("a.bad.test", "/");
+    assert_int_equal(t.reply.status, 451);
+    assert_string_equal(t.reply.body, "{\"rule\":\"deniedHosts\",\"host\":\"a.bad.test\"}");
+    (void)teardown(state);
+    assert_int_equal(instance_of("Broken"), 0);
+    unsigned before = origin_requests();
+    get("origin.test", "/");
+    assert_int_equal(t.reply.status, 500);
+    assert_int_equal(origin_requests(), before);
+}
+
+static void class_must_be_named(void **state)
+{
+    (void)state;
+    struct error err;
+    struct buf facts;
+    struct instance_spec spec = {.id = S("none"), .options = S("{}")};
+    buf_init(&facts, 4096);
+    assert_null(instance_create(t.rt, &spec, &facts, &err));
+    assert_non_null(strstr(err.text, "Box, Told, Broken"));
+    spec.class_name = S("Nope");
+    assert_null(instance_create(t.rt, &spec, &facts, &err));
+    assert_non_null(strstr(err.text, "Box, Told, Broken"));
+    buf_free(&facts);
+}
+
 static void rotation_holds_for_the_next_request(void **state)
 {
     (void)state;
@@ -306,6 +347,8 @@ int main(void)
         TEST(named_handler_with_params),
         TEST(setter_from_code),
         TEST(gone_client_ends_the_handler),
+        TEST(denied_in_its_own_way),
+        TEST(class_must_be_named),
         TEST(rotation_holds_for_the_next_request),
     };
     if (getenv("ONLY"))
