@@ -25,7 +25,8 @@ struct dev_vars {
     int fd;
     struct loop_watch *watch;
     struct loop_timer *settle;
-    struct spec_strings names; /* that the file gave last */
+    struct vault last; /* what the file said last: only what changes in it rotates, for
+                          `secret put` may have replaced the rest */
 };
 
 static bool listed(const struct spec_strings *list, const char *name)
@@ -67,7 +68,7 @@ static void put_changed(struct dev_vars *d, const struct secrets *now)
         struct span name = span_str(now->items[i].name);
         struct span value = span_str(now->items[i].value);
         if (listed(&d->spec->dev_vars_ours, now->items[i].name) ||
-            vault_has(d->vault, name, value)) {
+            vault_has(&d->last, name, value)) {
             continue;
         }
         if (vault_put(d->vault, name, value, &err) < 0) {
@@ -78,22 +79,28 @@ static void put_changed(struct dev_vars *d, const struct secrets *now)
     }
 }
 
-static void remove_missing(struct dev_vars *d, const struct secrets *now)
+struct removal {
+    struct dev_vars *d;
+    const struct secrets *now;
+};
+
+static void remove_missing(void *arg, struct span name, struct span value)
 {
-    for (size_t i = 0; i < d->names.count; i++) {
-        const char *name = d->names.items[i];
-        if (secrets_find(now, name) == NULL && !listed(&d->spec->dev_vars_ours, name) &&
-            vault_remove(d->vault, span_str(name))) {
-            d->changed(d->arg, span_str(name), SPAN_LIT(""), false);
-        }
+    const struct removal *r = arg;
+    char text[VAULT_NAME_MAX + 1] = {0};
+    (void)value;
+    memcpy(text, name.ptr, name.len);
+    if (secrets_find(r->now, text) == NULL && !listed(&r->d->spec->dev_vars_ours, text) &&
+        vault_remove(r->d->vault, name)) {
+        r->d->changed(r->d->arg, name, SPAN_LIT(""), false);
     }
 }
 
-static void names_take(struct dev_vars *d, const struct secrets *now)
+static void remember(struct dev_vars *d, const struct secrets *now)
 {
-    spec_strings_free(&d->names);
+    vault_free(&d->last);
     for (size_t i = 0; i < now->count; i++) {
-        spec_strings_add(&d->names, now->items[i].name);
+        vault_put(&d->last, span_str(now->items[i].name), span_str(now->items[i].value), NULL);
     }
 }
 
@@ -106,8 +113,8 @@ static void settled(void *arg)
         log_error("%s: the secrets stay as they are", err.text);
     } else {
         put_changed(d, &now);
-        remove_missing(d, &now);
-        names_take(d, &now);
+        vault_each(&d->last, remove_missing, &(struct removal){d, &now});
+        remember(d, &now);
     }
     secrets_free(&now);
 }
@@ -153,6 +160,8 @@ int dev_vars_watch(struct loop *loop, const struct spec *spec, struct vault *vau
                            .arg = arg,
                            .name = strrchr(spec->dev_vars, '/') + 1,
                            .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
+    vault_init(&d->last);
+    struct secrets now = {0};
     int rc = d->fd < 0 || inotify_add_watch(d->fd, folder, IN_CLOSE_WRITE | IN_MOVED_TO) < 0
                  ? error_set(err, errno, "watch %s", folder)
                  : loop_watch_start(loop, d->fd, LOOP_READ, on_change, d, &d->watch, err);
@@ -160,7 +169,10 @@ int dev_vars_watch(struct loop *loop, const struct spec *spec, struct vault *vau
         dev_vars_close(d);
         return rc;
     }
-    settled(d); /* it may have changed since it was loaded */
+    if (file_read(spec->dev_vars, &now, NULL) == 0) {
+        remember(d, &now);
+    }
+    secrets_free(&now);
     *out = d;
     return 0;
 }
@@ -173,6 +185,6 @@ void dev_vars_close(struct dev_vars *d)
     loop_timer_cancel(d->settle);
     loop_watch_cancel(d->watch);
     close_fd(&d->fd);
-    spec_strings_free(&d->names);
+    vault_free(&d->last);
     free(d);
 }

@@ -254,6 +254,10 @@ static int begin(struct supervisor *s, struct error *err)
         return rc;
     }
     instance_namespaces(s->instance, s->user_ns, s->net_ns);
+    if (s->spec->dev_vars != NULL &&
+        dev_vars_watch(s->loop, s->spec, &s->secrets, on_dev_vars, s, &s->dev_vars, err) < 0) {
+        log_warn("%s: changes of it are not seen", err->text);
+    }
     return 0;
 }
 

@@ -193,11 +193,15 @@ static void edited_dev_vars_rotate(void **state)
     snprintf(path, sizeof path, "%s/.dev.vars", r.dir);
     write_file(path, "ONE=1\nOURS=x\n");
     r.spec.dev_vars = strdup(path);
+    r.spec.secrets = calloc(1, sizeof *r.spec.secrets);
+    r.spec.secrets[0] = (struct spec_secret){strdup("ONE"), strdup("1")};
+    r.spec.secret_count = 1;
     spec_strings_add(&r.spec.dev_vars_ours, "OURS");
     run_start(&r, folder);
     run_until(&r, "instances/vars", "\"state\":\"running\"", text, sizeof text);
     until_names(&r, "{\"names\":[\"ONE\"]}");
-    write_file(path, "ONE=1\nTWO=22\nOURS=y\n");
+    assert_int_equal(run_ask(&r, "PUT", "secrets/ONE", "put", text, sizeof text), 200);
+    write_file(path, "TWO=22\nONE=1\nOURS=y\n");
     until_names(&r, "{\"names\":[\"ONE\",\"TWO\"]}");
     assert_int_equal(run_ask(&r, "POST", "instances/vars/call/secret", "[]", text, sizeof text),
                      200);
@@ -355,11 +359,11 @@ static void left_sockets_are_swept(void **state)
     struct run dead;
     struct run next;
     struct stat st;
-    char left[128];
+    char left[sizeof dead.socket];
     run_init(&dead, "dead", ARGV("sleep", "60"));
     run_init(&next, "next", ARGV("true"));
     snprintf(left, sizeof left, "%s/run/run-dead.sock", dead.dir);
-    snprintf(dead.socket, sizeof dead.socket, "%s", left);
+    strcpy(dead.socket, left);
     free(dead.spec.socket);
     dead.spec.socket = strdup(left);
     free(next.spec.socket);
