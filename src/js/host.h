@@ -35,8 +35,9 @@ bool js_change_next(struct span *log, struct js_change *out);
 
 enum js_body_kind {
     JS_BODY_NONE,
-    JS_BODY_REQUEST,  /* the untouched body of the request of task `id` */
-    JS_BODY_RESPONSE, /* the untouched body of the response of fetch `id`; the fetch is given */
+    JS_BODY_REQUEST,  /* the untouched body of the request of task `id`, if it has one */
+    JS_BODY_RESPONSE, /* the untouched body of the response of fetch `id`: the fetch is given,
+                         and its id is free at once */
     JS_BODY_BYTES,    /* bytes, lent */
     JS_BODY_SOURCE,   /* source, given: a stream that JavaScript produces; closed by the host */
 };

@@ -121,7 +121,8 @@ struct js_response {
 
 /* The head of a fetch's response is there; headers are asked for when a handler reads them. */
 void js_fetch_done(struct js_version *v, uint32_t fetch, const struct js_response *res);
-/* The fetch is over and its id is free. The message becomes a TypeError's. */
+/* Instead of js_fetch_done: the fetch is over and its id is free. The message becomes a
+ * TypeError's. A body that breaks later is told by its source. */
 void js_fetch_failed(struct js_version *v, uint32_t fetch, struct span message);
 
 /* ok false: value is the sentence of the error. found false (get): there is no such key.
