@@ -149,6 +149,10 @@ void http_failed(struct client *c, enum gate_reset reason)
 {
     c->stream = 0;
     if (c->response == RESPONSE_DONE) {
+        /* The answer is on its way out. What still comes of the request goes nowhere, and nothing
+         * behind it may be taken for a request. */
+        c->keep = c->keep && c->request == REQUEST_DONE;
+        c->request = REQUEST_DONE;
         return;
     }
     if (c->response == RESPONSE_BODY) {
