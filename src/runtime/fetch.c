@@ -225,6 +225,9 @@ static bool url_for_redirects(struct fetch *f, struct exchange *ex)
     if (f->redirect != JS_REDIRECT_FOLLOW || f->url.href != NULL) {
         return true;
     }
+    if (ex == NULL) {
+        return false;
+    }
     struct buf text;
     buf_init(&text, URL_INPUT_MAX);
     bool ok = destination_origin(&ex->flow.dest, &text) && buf_append_span(&text, ex->target) &&
