@@ -163,19 +163,41 @@ static bool is_lifted(const struct collect *c, const struct bind *bind, const ch
     return false;
 }
 
-/* hooks and config run programs when git does: outside, as the user. A repository that lacks one of
- * them is read-only as a whole, else the sandbox could make it. */
+/* Whether the repository reads config.worktree beside its config. */
+static bool has_worktree_config(const struct bind *bind, const char *git)
+{
+    char path[PATH_MAX];
+    char text[64 * 1024];
+    snprintf(path, sizeof(path), "%s/config", git);
+    cleanup_close int fd = openat(bind->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+    text[n > 0 ? n : 0] = '\0';
+    return strcasestr(text, "worktreeconfig") != NULL;
+}
+
+/* What makes git run programs: outside, as the user. A repository that lacks one it would read is
+ * read-only as a whole, else the sandbox could make it. commondir is none that it lacks in good
+ * order: isolate/guard.h watches for that name. */
 static int protect_git_dir(struct collect *c, struct bind *bind, const char *git)
 {
-    static const char *const names[] = {"hooks", "config"};
-    for (size_t i = 0; i < 2; i++) {
+    const struct {
+        const char *name;
+        bool needed;
+    } files[] = {{"hooks", true},
+                 {"config", true},
+                 {"config.worktree", has_worktree_config(bind, git)},
+                 {"commondir", false}};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         char rel[PATH_MAX];
         struct stat st;
-        snprintf(rel, sizeof(rel), "%s/%s", git, names[i]);
+        snprintf(rel, sizeof(rel), "%s/%s", git, files[i].name);
         if (is_lifted(c, bind, rel) || is_lifted(c, bind, git)) {
             continue;
         }
         bool there = fstatat(bind->fd, rel, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode);
+        if (!there && !files[i].needed) {
+            continue;
+        }
         int rc = add(c, bind, there ? rel : git, PROTECT_READONLY);
         if (rc < 0) {
             return rc;

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "isolate/guard.h"
 #include "isolate/process.h"
 #include "isolate/rlimits.h"
 #include "supervisor/control.h"
@@ -102,6 +103,7 @@ void supervisor_close(struct supervisor *s)
     dev_vars_close(s->dev_vars);
     loop_timer_cancel(s->warm);
     instance_destroy(s->instance);
+    isolate_guard_stop(s->guard); /* of a start that failed */
     runtimes_destroy(s->runtimes);
     stdio_close(&s->stdio);
     for (size_t i = 0; i < sizeof s->signals / sizeof *s->signals; i++) {

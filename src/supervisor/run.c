@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "isolate/guard.h"
 #include "isolate/userns.h"
 #include "supervisor/control.h"
 #include "supervisor/control_routes.h"
@@ -12,6 +13,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Started by root, each instance becomes an unprivileged uid of its own; our pid is ours alone. */
 #define UID_FIRST 2000000000u
@@ -224,6 +227,57 @@ static int instance_begin(struct supervisor *s, struct error *err)
     return instance_start(s->loop, &config, &instance_events, s, &s->instance, err);
 }
 
+/* Ends the sandbox by its first process: with that the kernel has ended all of it before we hear,
+ * and the last look (guard_close) finds what a racing one made meanwhile. */
+static void on_guard(void *arg, const char *why)
+{
+    struct supervisor *s = arg;
+    if (s->guard_said[0] == '\0') {
+        snprintf(s->guard_said, sizeof s->guard_said, "%s", why);
+    }
+    if (s->instance != NULL) {
+        instance_signal(s->instance, SIGKILL);
+    }
+}
+
+static void guard_close(struct supervisor *s)
+{
+    isolate_guard_stop(s->guard);
+    s->guard = NULL;
+    if (s->guard_said[0] != '\0') {
+        fail(s, EXIT_OURS, s->guard_said);
+    }
+}
+
+static bool git_is_lifted(const struct spec *spec, const char *root)
+{
+    const size_t len = strlen(root);
+    for (size_t i = 0; i < spec->writable.count; i++) {
+        const char *path = spec->writable.items[i];
+        if (strncmp(path, root, len) == 0 && strcmp(path + len, "/.git") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Before the launcher is told anything: what is there now is not the sandbox's. */
+static int guard_open(struct supervisor *s, struct error *err)
+{
+    size_t count = 0;
+    cleanup_free const char **roots = calloc(s->spec->bind_count + 1, sizeof *roots);
+    if (roots == NULL) {
+        return error_set(err, ENOMEM, "guard");
+    }
+    for (size_t i = 0; i < s->spec->bind_count; i++) {
+        const struct spec_bind *b = &s->spec->binds[i];
+        if (!b->read_only && !git_is_lifted(s->spec, b->source)) {
+            roots[count++] = b->source;
+        }
+    }
+    return isolate_guard_start(s->loop, roots, count, on_guard, s, &s->guard, err);
+}
+
 /* What an earlier run of the same name set holds for this one from its first instruction. */
 static int state_load(struct supervisor *s, struct error *err)
 {
@@ -243,7 +297,8 @@ static int begin(struct supervisor *s, struct error *err)
     gid_t gid = getuid() == 0 ? UID_EMPTY : getgid();
     int rc;
     if ((rc = signals_open(s, err)) < 0 || (rc = control_open(s, &s->control, err)) < 0 ||
-        (rc = stdio_open(&s->stdio, s->loop, err)) < 0 || (rc = instance_begin(s, err)) < 0) {
+        (rc = stdio_open(&s->stdio, s->loop, err)) < 0 || (rc = guard_open(s, err)) < 0 ||
+        (rc = instance_begin(s, err)) < 0) {
         return rc;
     }
     stdio_handed(&s->stdio);
@@ -269,5 +324,6 @@ int supervisor_run(struct supervisor *s)
         return EXIT_OURS;
     }
     loop_run(s->loop);
+    guard_close(s);
     return s->status;
 }

@@ -17,6 +17,7 @@
 #define EXIT_OURS 125 /* sallyport itself failed */
 
 struct control;
+struct isolate_guard;
 struct dev_vars;
 
 struct supervisor {
@@ -30,8 +31,10 @@ struct supervisor {
     struct events *events;
     struct runtimes *runtimes;
     struct control *control;
-    struct instance *instance; /* NULL before it is started */
-    char started[40];          /* RFC 3339 */
+    struct instance *instance;   /* NULL before it is started */
+    struct isolate_guard *guard; /* NULL: no repository in a bind */
+    char guard_said[512];        /* what it saw, empty when nothing */
+    char started[40];            /* RFC 3339 */
 
     struct stdio stdio;
     struct loop_signal *signals[8];

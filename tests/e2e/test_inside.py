@@ -195,3 +195,14 @@ def test_a_terminal_is_ours_not_the_hosts(user):
     os.write(master, b"\x03")
     assert child.wait(10) == 130
     os.close(master)
+
+
+def test_a_file_that_redirects_git_ends_the_sandbox(user):
+    """A new .git/commondir would have git outside take hooks from a folder of the sandbox's choice."""
+    user.write("proj/.git/config", "[core]\n")
+    user.write("proj/.git/hooks/pre-commit.sample", "#!/bin/sh\n")
+    result = user.sallyport("run", "--", "sh", "-c", "while :; do echo ../evil > .git/commondir; done",
+                            cwd=user.work / "proj")
+    assert result.code == 125, result
+    assert ".git/commondir: the sandbox made it" in result.err, result
+    assert not (user.work / "proj/.git/commondir").exists()

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "child.h"
 #include "isolate/fds.h"
+#include "isolate/guard.h"
 #include "isolate/keyring.h"
 #include "isolate/probe.h"
 #include "isolate/process.h"
@@ -265,6 +266,51 @@ static void terminal_is_relayed_and_restored(void **state)
     loop_destroy(loop);
 }
 
+static char guard_said[512];
+
+static void on_guard(void *arg, const char *why)
+{
+    snprintf(guard_said, sizeof(guard_said), "%s", why);
+    loop_stop(arg);
+}
+
+static void guard_removes_what_appears(void **state)
+{
+    (void)state;
+    struct error err;
+    struct isolate_guard *guard;
+    struct loop *loop = loop_create(&err);
+    char root[] = "/tmp/guard-XXXXXX";
+    assert_non_null(mkdtemp(root));
+    const char *const roots[] = {root};
+    assert_int_equal(isolate_guard_start(loop, roots, 1, on_guard, loop, &guard, &err), 0);
+    assert_null(guard); /* no repository */
+    int dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mkdirat(dir, ".git", 0755), 0);
+    assert_int_equal(mkdirat(dir, ".git/modules", 0755), 0);
+    assert_int_equal(mkdirat(dir, ".git/modules/sub", 0755), 0);
+    assert_int_equal(isolate_guard_start(loop, roots, 1, on_guard, loop, &guard, &err), 0);
+    assert_non_null(guard);
+
+    static const char *const names[] = {".git/commondir", ".git/modules/sub/commondir"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(symlinkat("elsewhere", dir, ".git/other"), 0); /* not what it looks for */
+        assert_int_equal(renameat(dir, ".git/other", dir, names[i]), 0);
+        loop_run(loop);
+        assert_non_null(strstr(guard_said, names[i]));
+        assert_int_equal(faccessat(dir, names[i], F_OK, AT_SYMLINK_NOFOLLOW), -1);
+    }
+    close(openat(dir, names[0], O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    isolate_guard_stop(guard); /* looks once more */
+    assert_int_equal(faccessat(dir, names[0], F_OK, AT_SYMLINK_NOFOLLOW), -1);
+    assert_int_equal(unlinkat(dir, ".git/modules/sub", AT_REMOVEDIR), 0);
+    assert_int_equal(unlinkat(dir, ".git/modules", AT_REMOVEDIR), 0);
+    assert_int_equal(unlinkat(dir, ".git", AT_REMOVEDIR), 0);
+    close(dir);
+    assert_int_equal(rmdir(root), 0);
+    loop_destroy(loop);
+}
+
 static void start_report_is_read_in_pieces(void **state)
 {
     (void)state;
@@ -327,6 +373,7 @@ int main(void)
         cmocka_unit_test(secret_memory_keeps_its_bytes),
         cmocka_unit_test(relay_moves_all_and_ends),
         cmocka_unit_test(terminal_is_relayed_and_restored),
+        cmocka_unit_test(guard_removes_what_appears),
         cmocka_unit_test(start_report_is_read_in_pieces),
         cmocka_unit_test(probe_finds_what_tests_use),
     };
