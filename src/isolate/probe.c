@@ -86,8 +86,8 @@ static void namespaces_remedy(char *out, size_t size)
         snprintf(out, size, "sysctl -w kernel.unprivileged_userns_clone=1");
     } else if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1) {
         snprintf(out, size,
-                 "install the AppArmor profile of packaging/, or sysctl -w "
-                 "kernel.apparmor_restrict_unprivileged_userns=0");
+                 "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile "
+                 "with `userns,` for sallyport-launcher and bwrap");
     } else if (sysctl_value("/proc/sys/user/max_user_namespaces") == 0) {
         snprintf(out, size, "sysctl -w user.max_user_namespaces=10000");
     }

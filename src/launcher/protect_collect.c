@@ -18,7 +18,10 @@
 
 #define GLOB_DEPTH_MAX 32
 
+#define GLOB_LOOKS_MAX 200000 /* entries that all --mask patterns together may look at */
+
 struct collect {
+    int looks;
     const struct spec *spec;
     struct binds *binds;
     struct protect *out;
@@ -238,37 +241,78 @@ static int protect_git(struct collect *c, struct bind *bind)
     return rc;
 }
 
-/* --mask: one component at a time, so that only folders which the pattern names are listed. */
+static int expand(struct collect *c, struct bind *bind, const char *rel, const char *pattern,
+                  int depth);
+
+/* One entry of the folder rel against the first component of pattern; rest is what follows it. */
+static int expand_entry(struct collect *c, struct bind *bind, const char *rel, const char *name,
+                        const char *pattern, int depth)
+{
+    char below[PATH_MAX];
+    char component[NAME_MAX + 1];
+    const size_t len = strcspn(pattern, "/");
+    const char *rest = pattern + len + (pattern[len] == '/');
+    snprintf(component, sizeof(component), "%.*s", (int)len, pattern);
+    if (++c->looks > GLOB_LOOKS_MAX) {
+        return error_set(c->err, 0, "--mask: %s: too many files to look at: use a narrower pattern",
+                         pattern);
+    }
+    if (snprintf(below, sizeof(below), "%s%s%s", rel, rel[0] != '\0' ? "/" : "", name) >=
+        (int)sizeof(below)) {
+        return 0;
+    }
+    if (strcmp(component, "**") == 0) { /* any folder below, this one with it */
+        return expand(c, bind, below, pattern, depth + 1);
+    }
+    if (fnmatch(component, name, component[0] == '.' ? 0 : FNM_PERIOD) != 0) {
+        return 0;
+    }
+    return *rest != '\0' ? expand(c, bind, below, rest, depth + 1) : add_mask(c, bind, below);
+}
+
+/* --mask: one component at a time, so that only folders which the pattern names are listed; a whole
+ * component `**` stands for any number of folders. */
 static int expand(struct collect *c, struct bind *bind, const char *rel, const char *pattern,
                   int depth)
 {
-    size_t len = strcspn(pattern, "/");
-    const char *rest = pattern + len + (pattern[len] == '/');
-    char component[NAME_MAX + 1];
-    if (len == 0 || len > NAME_MAX || depth > GLOB_DEPTH_MAX) {
-        return error_set(c->err, 0, "--mask: %s: expected a path relative to the bind", pattern);
+    if (depth > GLOB_DEPTH_MAX) {
+        return error_set(c->err, 0, "--mask: folders deeper than %d: use a narrower pattern",
+                         GLOB_DEPTH_MAX);
     }
-    snprintf(component, sizeof(component), "%.*s", (int)len, pattern);
+    int rc = 0;
+    if (strncmp(pattern, "**/", 3) == 0) {
+        rc = expand(c, bind, rel, pattern + 3, depth + 1);
+    }
     int fd = openat(bind->fd, rel[0] != '\0' ? rel : ".",
                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (dir == NULL) {
         close_fd(&fd);
-        return 0;
+        return rc;
     }
-    int rc = 0;
     for (struct dirent *e; rc == 0 && (e = readdir(dir)) != NULL;) {
-        char below[PATH_MAX];
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-            fnmatch(component, e->d_name, FNM_PERIOD * (component[0] != '.')) != 0 ||
-            snprintf(below, sizeof(below), "%s%s%s", rel, rel[0] != '\0' ? "/" : "", e->d_name) >=
-                (int)sizeof(below)) {
-            continue;
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            rc = expand_entry(c, bind, rel, e->d_name, pattern, depth);
         }
-        rc = *rest != '\0' ? expand(c, bind, below, rest, depth + 1) : add_mask(c, bind, below);
     }
     closedir(dir);
     return rc;
+}
+
+/* Relative, no empty component, none longer than a name, and not all folders alone. */
+static int check_pattern(const char *pattern, struct error *err)
+{
+    const size_t all = strlen(pattern);
+    bool ok = all > 0 && pattern[all - 1] != '/' && strcmp(pattern, "**") != 0 &&
+              (all < 3 || strcmp(pattern + all - 3, "/**") != 0);
+    for (const char *at = pattern; ok && *at != '\0';) {
+        const size_t len = strcspn(at, "/");
+        ok = len > 0 && len <= NAME_MAX;
+        at += len + (at[len] == '/');
+    }
+    return ok ? 0
+              : error_set(err, 0, "--mask: %s: expected the path of files, relative to the bind",
+                          pattern);
 }
 
 static int collect_bind(struct collect *c, struct bind *bind)
@@ -281,7 +325,10 @@ static int collect_bind(struct collect *c, struct bind *bind)
         rc = protect_git(c, bind);
     }
     for (size_t i = 0; rc == 0 && i < c->spec->masks.count; i++) {
-        rc = expand(c, bind, "", c->spec->masks.items[i], 0);
+        rc = check_pattern(c->spec->masks.items[i], c->err);
+        if (rc == 0) {
+            rc = expand(c, bind, "", c->spec->masks.items[i], 0);
+        }
     }
     return rc;
 }

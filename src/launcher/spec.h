@@ -8,8 +8,8 @@
  *   "env"       ["K=V"]  --env, values resolved; wins over our defaults, also over trust variables
  *   "cwd"       string   where the command starts, as the sandbox sees it
  *   "binds"     [{"src":string, "dst":string, "ro":bool}]  parents before children
- *   "masks"     [string] --mask: globs relative to the root of each bind; .dev.vars and .env* are
- *                        always masked there
+ *   "masks"     [string] --mask: globs relative to the root of each bind, a component ** for any
+ *                        number of folders; .dev.vars and .env* are always masked in the root
  *   "masked"    [string] host paths that show as empty when they lie in a bind
  *   "readonly"  [string] host paths of the policy: files, or folders as a whole; never lifted
  *   "writable"  [string] --writable: host paths, lifts .git/hooks and .git/config

@@ -223,6 +223,15 @@ static void secrets_show_as_empty(void **state)
     struct play p = player(ARGV("/bin/sh", "-c", "! grep -rs very-secret . /proc/*/environ"));
     json_object_set_new(p.spec, "masks", json_pack("[s]", "deep/*/.dev*"));
     expect(&p, 0, "");
+    p = player(ARGV("/bin/sh", "-c", "! grep -rs very-secret ."));
+    json_object_set_new(p.spec, "masks", json_pack("[s, s]", "**/.dev.vars", "no/such/*"));
+    expect(&p, 0, "");
+    static const char *const bad[] = {"/etc/*", "a//b", "**", ""};
+    for (size_t i = 0; i < 4; i++) {
+        p = player(ARGV("/bin/true"));
+        json_object_set_new(p.spec, "masks", json_pack("[s]", bad[i]));
+        expect(&p, 125, "--mask:");
+    }
     p = player(
         ARGV("/bin/sh", "-c", "! grep -rs very-secret . && ! mv deep other && ! rm -r deep"));
     char path[256];
