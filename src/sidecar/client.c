@@ -59,7 +59,7 @@ static void client_turn(void *arg)
         if (c->phase == CLIENT_HTTP) {
             http_next(c);
         } else if (c->phase == CLIENT_TUNNEL) {
-            client_finish(c);
+            tunnel_out_done(c);
         }
     }
     if (c->wake) {

@@ -122,5 +122,7 @@ void tunnel_start(struct client *c);
 void tunnel_input(struct client *c);
 void tunnel_data(struct client *c, struct span bytes);
 void tunnel_end(struct client *c);
+/* What the other side said before its end is out. */
+void tunnel_out_done(struct client *c);
 
 #endif

@@ -57,6 +57,7 @@ void tunnel_input(struct client *c)
         if (n == 0) {
             c->request = REQUEST_DONE;
             gate_send_end(g, c->stream, NULL, 0);
+            client_turn_queue(c);
         }
         budget -= (size_t)n;
     }
@@ -74,4 +75,15 @@ void tunnel_end(struct client *c)
 {
     c->response = RESPONSE_DONE;
     client_turn_queue(c);
+}
+
+void tunnel_out_done(struct client *c)
+{
+    if (c->request == REQUEST_DONE) {
+        client_finish(c);
+        return;
+    }
+    /* A half close: the client may still speak, for a while. */
+    tls_conn_end(c->conn);
+    client_deadline(c, SIDECAR_STALL_MS);
 }

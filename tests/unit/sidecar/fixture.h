@@ -77,6 +77,7 @@ bool result_has(const struct result *r, const char *text);
 
 /* outer.c: the outer door of the tests; behaves as the path says. */
 extern const struct gate_events outer_events;
+uint64_t outer_got(const struct fixture *f); /* bytes that came on the newest stream */
 void outer_forget(struct fixture *f);
 
 #endif

@@ -6,6 +6,7 @@
  *   /status/N       N, no body               /silent    nothing, ever
  *   /cut            head, a part of the body, RESET     /reset   RESET at once
  *   /early          answers without taking the body     /liar    more than its length
+ * A tunnel echoes; one to denied.* is reset, one to closing.test says "bye" and ends its half.
  */
 #include "fixture.h"
 
@@ -178,6 +179,11 @@ static void on_tunnel(void *arg, uint32_t stream, const struct gate_peer *peer)
     } else {
         gate_send_opened(f->gate, stream);
     }
+    if (span_eq(peer->sni, SPAN_LIT("closing.test"))) {
+        gate_send_data(f->gate, stream, SPAN_LIT("bye"));
+        gate_send_end(f->gate, stream, NULL, 0);
+        x->finished = true;
+    }
 }
 
 static void on_data(void *arg, uint32_t stream, struct span bytes)
@@ -191,7 +197,7 @@ static void on_data(void *arg, uint32_t stream, struct span bytes)
     for (size_t i = 0; i < bytes.len; i++) {
         x->sum = x->sum * 31 + (uint8_t)bytes.ptr[i];
     }
-    if (is(x, "/echo") || x->tunnel) {
+    if (is(x, "/echo") || (x->tunnel && !x->finished)) {
         assert_true(buf_append_span(&x->echo, bytes));
         echo(x);
     } else {
@@ -250,6 +256,11 @@ static void on_note(void *arg, const struct gate_peer *peer, enum gate_note note
     (void)peer;
     f->notes[note]++;
     snprintf(f->note_detail, sizeof f->note_detail, SPAN_FMT, SPAN_ARG(detail));
+}
+
+uint64_t outer_got(const struct fixture *f)
+{
+    return f->exchanges != NULL ? f->exchanges->got : 0;
 }
 
 void outer_forget(struct fixture *f)

@@ -337,6 +337,41 @@ static void tunnels_by_sni(void **state)
     result_free(&r);
 }
 
+static bool got_all(void *arg)
+{
+    return outer_got(arg) > 1000000;
+}
+
+static void tunnels_close_by_halves(void **state)
+{
+    struct fixture *f = *state;
+    static const char client[] =
+        "/usr/bin/python3 - <<'END'\n"
+        "import os, socket, ssl\n"
+        "def hello(name):\n"
+        "    out = ssl.MemoryBIO()\n"
+        "    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, "
+        "server_hostname=name)\n"
+        "    try: tls.do_handshake()\n"
+        "    except ssl.SSLWantReadError: return out.read()\n"
+        "def rest(s):\n"
+        "    got = b''\n"
+        "    while part := s.recv(65536): got += part\n"
+        "    return got\n"
+        "to = ('127.0.0.1', int(os.environ['PORT']))\n"
+        "s = socket.create_connection(to); first = hello('echo.test') + bytes(3000000)\n"
+        "import threading\n"
+        "def send(): s.sendall(first); s.shutdown(socket.SHUT_WR)\n"
+        "t = threading.Thread(target=send); t.start()\n"
+        "print(rest(s) == first); t.join()\n"
+        "s = socket.create_connection(to); s.sendall(hello('closing.test'))\n"
+        "print(rest(s)); s.sendall(bytes(1000000)); s.close()\n"
+        "END";
+    expect(f, client, "True\nb'bye'\n");
+    assert_string_equal(f->last_sni, "closing.test");
+    fixture_run(f, got_all, f);
+}
+
 static void dns(void **state)
 {
     struct fixture *f = *state;
@@ -426,6 +461,8 @@ int main(int argc, char **argv)
         CASE(door_dies_under_load),
         CASE(successor_keeps_the_ca),
         cmocka_unit_test_setup_teardown(tunnels_by_sni, fixture_setup_tunnel, fixture_teardown),
+        cmocka_unit_test_setup_teardown(tunnels_close_by_halves, fixture_setup_tunnel,
+                                        fixture_teardown),
         CASE(dns),
         CASE(confined),
         CASE(silence_is_cut),
