@@ -73,43 +73,44 @@ int tls_trust_pem(struct span der, struct buf *out, struct error *err)
     return ok ? 0 : error_set(err, ENOMEM, "certificate as PEM");
 }
 
-/* 0..63; 64 for what is not of the alphabet. */
-static uint32_t base64_value(char c)
+enum { B64_BAD = 64, B64_SPACE, B64_PAD };
+
+/* 0..63, or one of the above: a host's bundle is decoded at each start, by table. */
+static void base64_values(uint8_t values[256])
 {
-    if (c >= 'A' && c <= 'Z') {
-        return (uint32_t)(c - 'A');
+    memset(values, B64_BAD, 256);
+    for (size_t i = 0; i < 64; i++) {
+        values[(uint8_t)digits[i]] = (uint8_t)i;
     }
-    if (c >= 'a' && c <= 'z') {
-        return (uint32_t)(c - 'a') + 26;
-    }
-    if (c >= '0' && c <= '9') {
-        return (uint32_t)(c - '0') + 52;
-    }
-    return c == '+' ? 62 : c == '/' ? 63 : 64;
+    values['\n'] = values['\r'] = values[' '] = values['\t'] = B64_SPACE;
+    values['='] = B64_PAD;
 }
 
 /* Appends what text stands for; false when it is not base64 or out is full. */
 static bool base64_decode(struct span text, struct buf *out)
 {
+    static uint8_t values[256];
     uint8_t *to = (uint8_t *)buf_reserve(out, text.len / 4 * 3 + 3);
     if (to == NULL) {
         return false;
+    }
+    if (values['='] == 0) {
+        base64_values(values);
     }
     uint32_t v = 0;
     unsigned bits = 0;
     size_t n = 0;
     bool padded = false;
     for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (c == '\n' || c == '\r' || c == ' ' || c == '\t') {
+        uint32_t digit = values[(uint8_t)text.ptr[i]];
+        if (digit == B64_SPACE) {
             continue;
         }
-        uint32_t digit = base64_value(c);
-        if (c == '=') {
+        if (digit == B64_PAD) {
             padded = true;
             continue;
         }
-        if (digit == 64 || padded) {
+        if (digit == B64_BAD || padded) {
             return false;
         }
         v = v << 6 | digit;
