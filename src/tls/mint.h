@@ -20,7 +20,7 @@
 #define TLS_LEAF_LIFETIME_S 86400u
 #define TLS_LEAF_BACKDATE_S 300u
 #define TLS_LEAF_RENEW_S    3600u /* a leaf with less left is minted anew */
-#define TLS_LEAF_CACHE      1024u /* leaves kept, least recently used goes first */
+#define TLS_LEAF_CACHE      512u  /* leaves kept (5 KiB each), least recently used goes first */
 #define TLS_LEAF_BURST      2048u /* leaves minted at once ... */
 #define TLS_LEAF_RATE       200u  /* ... and a second after that */
 
