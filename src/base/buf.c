@@ -22,7 +22,7 @@ char *buf_reserve(struct buf *b, size_t want)
     if (want > b->ceiling || len > b->ceiling - want) {
         return NULL;
     }
-    if (b->cap - b->end >= want) {
+    if (b->mem != NULL && b->cap - b->end >= want) {
         return b->mem + b->end;
     }
     if (b->cap >= len + want && b->start >= len) {
