@@ -104,7 +104,9 @@ static int add_root(struct isolate_guard *g, const char *root, struct error *err
         return error_set(err, ENAMETOOLONG, "guard %s", root);
     }
     int rc = add(g, path, err);
-    strcat(path, snprintf(NULL, 0, "%s/modules", path) < (int)sizeof(path) ? "/modules" : "");
+    if (snprintf(path, sizeof(path), "%s/.git/modules", root) >= (int)sizeof(path)) {
+        return error_set(err, ENAMETOOLONG, "guard %s", root);
+    }
     DIR *dir = rc == 0 ? opendir(path) : NULL;
     for (struct dirent *e; rc == 0 && dir != NULL && (e = readdir(dir)) != NULL;) {
         char module[PATH_MAX];

@@ -37,7 +37,7 @@ JS_NATIVE(js_native_policy_set)
     struct span method = js_text_utf8(ctx, argv[2], 0, &ok);
     struct span args = js_text_utf8(ctx, argv[3], 1, &ok);
     struct span facts = js_text_utf8(ctx, argv[4], 2, &ok);
-    if (ok) {
+    if (ok && inst != NULL) {
         v->host->policy_set(v->arg, js_uint(ctx, argv[0]), inst->owner, method, args, facts);
     }
     return JSValueMakeBoolean(ctx, ok);

@@ -170,7 +170,7 @@ JS_NATIVE(js_native_stream_push)
     struct js_stream *s = js_table_get(&js_running(ctx)->streams, js_uint(ctx, argv[0]));
     bool ok = s != NULL && s->state == STREAM_PULLING && !s->closed;
     struct span bytes = js_text_bytes(ctx, argv[1], 3, &ok);
-    if (!ok || !buf_append_span(&s->out, bytes)) {
+    if (!ok || s == NULL || !buf_append_span(&s->out, bytes)) {
         return JSValueMakeBoolean(ctx, false);
     }
     s->state = STREAM_IDLE;

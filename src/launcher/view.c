@@ -99,13 +99,16 @@ static int attach_bind(struct view *v, size_t i, int tree, struct error *err)
     struct bind *b = &v->binds.items[i];
     char name[32];
     snprintf(name, sizeof(name), "bind-%zu", i);
-    cleanup_close int made = -1;
     if (S_ISDIR(b->st.st_mode)) {
         if (mkdirat(v->stage_fd, name, 0755) != 0) {
             return error_set(err, errno, "stage a bind");
         }
     } else {
-        made = openat(v->stage_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+        cleanup_close int made =
+            openat(v->stage_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+        if (made < 0) {
+            return error_set(err, errno, "stage a bind");
+        }
     }
     cleanup_close int target = openat(v->stage_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (target < 0) {

@@ -178,7 +178,7 @@ int control_open(struct supervisor *s, struct control **out, struct error *err)
     if (strlen(s->spec->socket) >= sizeof addr.sun_path) {
         return error_set(err, 0, "control socket %s: the path is too long", s->spec->socket);
     }
-    strcpy(addr.sun_path, s->spec->socket);
+    memcpy(addr.sun_path, s->spec->socket, strlen(s->spec->socket) + 1);
     struct control *c = calloc(1, sizeof *c);
     if (c == NULL) {
         return error_set(err, ENOMEM, "control socket");
@@ -193,7 +193,7 @@ int control_open(struct supervisor *s, struct control **out, struct error *err)
         free(c);
         return rc;
     }
-    strcpy(c->path, addr.sun_path);
+    memcpy(c->path, addr.sun_path, sizeof c->path);
     rc = loop_watch_start(s->loop, c->fd, LOOP_READ, on_connection, c, &c->watch, err);
     if (rc < 0) {
         control_close(c);

@@ -159,7 +159,9 @@ static void ask(struct runtime_link *r, uint16_t type, struct span *fields, size
     char seq[24];
     snprintf(seq, sizeof seq, "%llu", (unsigned long long)++r->next_seq);
     fields[0] = span_str(seq);
-    if (q == NULL || !link_send(&r->link, type, fields, field_count, &fd, fd >= 0 ? 1 : 0)) {
+    bool sent = q != NULL && link_send(&r->link, type, fields, field_count, &fd, fd >= 0 ? 1 : 0);
+    fields[0] = span_of(NULL, 0);
+    if (!sent) {
         free(q);
         if (fn != NULL) {
             fn(arg, RUNTIME_REPLY_LOST, SPAN_LIT("the runtime ended"));
