@@ -153,8 +153,7 @@ int db_open(struct db *db, bool write, struct error *err)
             return rc;
         }
     }
-    int rc =
-        sqlite3_open_v2(db->path, &db->handle, SQLITE_OPEN_READWRITE, NULL);
+    int rc = sqlite3_open_v2(db->path, &db->handle, SQLITE_OPEN_READWRITE, NULL);
     rc = rc != SQLITE_OK ? db_error(db, rc, err) : prepare_schema(db, err);
     if (rc < 0) {
         sqlite3_close(db->handle);
