@@ -60,12 +60,7 @@ static void on_dev_vars(void *arg, struct span name, struct span value, bool put
 static void warm(void *arg)
 {
     struct supervisor *s = arg;
-    struct error err;
     runtimes_warm(s->runtimes);
-    if (s->spec->dev_vars != NULL &&
-        dev_vars_watch(s->loop, s->spec, &s->secrets, on_dev_vars, s, &s->dev_vars, &err) < 0) {
-        log_warn("%s: changes of it are not seen", err.text);
-    }
 }
 
 /* The command has the processor first. */
