@@ -333,6 +333,13 @@ void ipc_channel_destroy(struct ipc_channel *ch)
     }
 }
 
+void ipc_channel_flush(struct ipc_channel *ch)
+{
+    if (!ch->ended) {
+        flush(ch);
+    }
+}
+
 bool ipc_send(struct ipc_channel *ch, uint16_t type, const struct span *fields, size_t field_count,
               const int *fds, size_t fd_count)
 {

@@ -67,6 +67,9 @@ void ipc_channel_destroy(struct ipc_channel *ch);
 bool ipc_send(struct ipc_channel *ch, uint16_t type, const struct span *fields, size_t field_count,
               const int *fds, size_t fd_count);
 
+/* Writes what it can now instead of at the end of the turn: for what the other end waits for. */
+void ipc_channel_flush(struct ipc_channel *ch);
+
 /* The same for a process without a loop (launcher): blocking, one message at a time, never a byte
  * beyond it. The memory behind the fields of a received message is in *body, which the caller made
  * with buf_init and frees; its descriptors are the caller's. -EPIPE: the other end went away. */

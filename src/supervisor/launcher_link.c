@@ -153,6 +153,7 @@ int launcher_link_start(struct loop *loop, const struct launcher_config *config,
         return -1;
     }
     ipc_send(l->channel, LAUNCHER_START, &config->spec, 1, NULL, 0);
+    ipc_channel_flush(l->channel); /* it works while the others are started */
     *out = l;
     return 0;
 }

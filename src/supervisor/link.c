@@ -92,6 +92,13 @@ bool link_send(struct link *l, uint16_t type, const struct span *fields, size_t 
     return l->channel != NULL && ipc_send(l->channel, type, fields, field_count, fds, fd_count);
 }
 
+void link_flush(struct link *l)
+{
+    if (l->channel != NULL) {
+        ipc_channel_flush(l->channel);
+    }
+}
+
 pid_t link_pid(const struct link *l)
 {
     return child_pid(l->child);

@@ -44,6 +44,7 @@ int link_open(struct loop *loop, const struct link_spec *spec, struct link *out,
 void link_failed(struct link *l, struct span sentence);
 bool link_send(struct link *l, uint16_t type, const struct span *fields, size_t field_count,
                const int *fds, size_t fd_count);
+void link_flush(struct link *l); /* not at the end of the turn but now */
 pid_t link_pid(const struct link *l);
 /* Ends the process; ended is told as ever. */
 void link_kill(struct link *l);

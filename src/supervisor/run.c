@@ -286,20 +286,25 @@ static int state_load(struct supervisor *s, struct error *err)
     return rc < 0 ? rc : 0;
 }
 
+/* The runtime first: to load the engine takes longest. */
+static int programs_start(struct supervisor *s, struct error *err)
+{
+    int rc = runtimes_start(s->loop, &s->app, &s->secrets, &runtimes_events, s, &s->runtimes, err);
+    if (rc < 0 || (rc = stdio_open(&s->stdio, s->loop, err)) < 0 || (rc = guard_open(s, err)) < 0 ||
+        (rc = instance_begin(s, err)) < 0) {
+        return rc;
+    }
+    stdio_handed(&s->stdio);
+    return s->spec->keep_state ? state_load(s, err) : 0;
+}
+
 static int begin(struct supervisor *s, struct error *err)
 {
     uid_t uid = getuid() == 0 ? UID_EMPTY : getuid();
     gid_t gid = getuid() == 0 ? UID_EMPTY : getgid();
     int rc;
     if ((rc = signals_open(s, err)) < 0 || (rc = control_open(s, &s->control, err)) < 0 ||
-        (rc = stdio_open(&s->stdio, s->loop, err)) < 0 || (rc = guard_open(s, err)) < 0 ||
-        (rc = instance_begin(s, err)) < 0) {
-        return rc;
-    }
-    stdio_handed(&s->stdio);
-    if ((s->spec->keep_state && (rc = state_load(s, err)) < 0) ||
-        (rc = runtimes_start(s->loop, &s->app, &s->secrets, &runtimes_events, s, &s->runtimes,
-                             err)) < 0 ||
+        (rc = programs_start(s, err)) < 0 ||
         (rc = isolate_userns_make_empty(uid, gid, &s->user_ns, &s->net_ns, err)) < 0) {
         return rc;
     }

@@ -148,7 +148,9 @@ int runtime_link_start(struct loop *loop, const char *name, const struct runtime
 bool runtime_link_begin(struct runtime_link *r, const struct runtime_app *app)
 {
     int fds[2] = {app->bundle_fd, app->map_fd};
-    return link_send(&r->link, RUNTIME_START, &app->json, 1, fds, 2);
+    bool sent = link_send(&r->link, RUNTIME_START, &app->json, 1, fds, 2);
+    link_flush(&r->link);
+    return sent;
 }
 
 /* fields[0] is filled with the number of the request. */
