@@ -222,22 +222,11 @@ static bool add_var(struct spec_strings *env, const char *name, const char *valu
     return spec_strings_add(env, pair);
 }
 
-/* What the sandbox's environment starts from, and --env over it. */
+/* Only what --env says: what the environment starts from depends on the view of files, so the
+ * launcher makes it. */
 static int fill_env(const struct run_options *o, struct spec *s, struct error *err)
 {
-    static const char *const base[][2] = {
-        {"PATH", "/usr/local/bin:/usr/bin:/bin"},
-        {"HOME", NULL},
-        {"TERM", NULL},
-        {"LANG", "C.UTF-8"},
-        {"USER", NULL},
-    };
     bool good = true;
-    for (size_t i = 0; good && i < sizeof base / sizeof *base; i++) {
-        const char *value = getenv(base[i][0]);
-        value = value != NULL ? value : base[i][1];
-        good = value == NULL || add_var(&s->env, base[i][0], value);
-    }
     for (size_t i = 0; good && i < o->env.count; i++) {
         const char *word = o->env.items[i];
         if (strchr(word, '=') != NULL) {

@@ -69,7 +69,7 @@ struct spec {
 
     /* The command. */
     struct spec_strings argv;
-    struct spec_strings env; /* complete `K=V`; the trust variables are added by the launcher */
+    struct spec_strings env; /* `K=V` of --env, over what the launcher starts from */
     char *cwd;               /* inside */
 
     /* SPEC_CHECK */

@@ -29,9 +29,9 @@ struct child {
 
 /* What a child may know of the caller's environment: where things are and how to speak. */
 static const char *const env_passed[] = {
-    "PATH",           "HOME",          "LANG",         "LC_ALL",        "TZ",
-    "USER",           "SALLYPORT_LOG", "TMPDIR",       "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "XDG_CACHE_HOME", "ASAN_OPTIONS",  "UBSAN_OPTIONS"};
+    "PATH",         "TERM",           "HOME",          "LANG",         "LC_ALL",
+    "TZ",           "USER",           "SALLYPORT_LOG", "TMPDIR",       "SSL_CERT_FILE",
+    "SSL_CERT_DIR", "XDG_CACHE_HOME", "ASAN_OPTIONS",  "UBSAN_OPTIONS"};
 
 char *child_program_path(const char *program)
 {

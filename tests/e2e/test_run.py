@@ -243,3 +243,15 @@ def test_nothing_is_left_behind(user, origin):
     left = [p for p in (user.private / "runtime").rglob("*") if not p.is_dir()]
     assert left == []
     assert os.stat(user.work / "file").st_uid == user.uid
+
+
+def test_environment_fits_the_sandbox(user):
+    r = user.sallyport("run", "--env", "MINE=1", "--", "sh", "-c",
+                       'env; touch "$HOME/can-write" && echo home is there',
+                       env={"TERM": "xterm-256color", "NOT_PASSED": "x"})
+    got = dict(line.split("=", 1) for line in r.out.splitlines() if "=" in line)
+    assert r.code == 0 and "home is there" in r.out, r
+    assert got["TERM"] == "xterm-256color" and got["MINE"] == "1"
+    assert "NOT_PASSED" not in got
+    assert got["HOME"] == ("/home/sandbox" if user.name == "root" else str(user.home))
+    assert str(user.bin) not in got["PATH"], "a folder that is not there inside"
