@@ -206,3 +206,10 @@ def test_a_file_that_redirects_git_ends_the_sandbox(user):
     assert result.code == 125, result
     assert ".git/commondir: the sandbox made it" in result.err, result
     assert not (user.work / "proj/.git/commondir").exists()
+
+
+def test_home_is_named_and_can_be_written(user):
+    r = user.sallyport("run", "--", "sh", "-c", 'cd && pwd && echo "$HOME" && touch here && id -un && echo "$USER"')
+    assert r.code == 0, r
+    at, home, name, named = r.out.split()
+    assert at == home and name == named, r
