@@ -38,6 +38,13 @@ enum ipc_sidecar_message {
     SIDECAR_FAILED, /* [sentence] and exit */
 };
 
+/* Exit statuses of a runtime that its watchdog ended. */
+enum ipc_runtime_exit {
+    IPC_RUNTIME_EXIT_CPU = 86,
+    IPC_RUNTIME_EXIT_MEMORY = 87,
+    IPC_RUNTIME_EXIT_LOAD = 88,
+};
+
 enum ipc_runtime_message {
     /* supervisor -> runtime */
     RUNTIME_SECRET = 1,   /* [seq, name, value, "put"/"rm"]  also before START; answered by REPLY */

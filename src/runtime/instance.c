@@ -209,7 +209,11 @@ static int class_missing(const struct js_class *classes, size_t count, struct sp
     buf_init(&names, 512);
     class_names(classes, count, &names);
     struct span have = count > 0 ? buf_span(&names) : SPAN_LIT("none");
-    int rc = name.len == 0
+    int rc = name.len == 0 && count == 0
+                 ? error_set(err, 0,
+                             "class: the module exports none that extends Container or Sandbox: "
+                             "export class NAME extends Sandbox {}")
+             : name.len == 0
                  ? error_set(err, 0,
                              "class: the module exports %zu sandbox classes (" SPAN_FMT
                              "): choose one with --class",

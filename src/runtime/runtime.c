@@ -114,15 +114,17 @@ static int engine_open(struct runtime *rt, struct span bundle, struct span map, 
                          .map = map.ptr != NULL ? map : span_of("", 0),
                          .map_root = span_of("", 0),
                          .env = span_str(env)};
-    rt->js = js_start(rt->loop, err);
+    rt->watchdog = rt->confine ? watchdog_start(&rt->app.limits, err) : NULL;
+    const bool watched = rt->watchdog != NULL || !rt->confine;
+    rt->js = watched ? js_start(rt->loop, err) : NULL;
     rt->version = rt->js != NULL ? js_load(rt->js, &app, &runtime_js_host, rt, err) : NULL;
     free(env);
     if (rt->version == NULL) {
         return -1;
     }
     rt->clock = loop_timer_start(rt->loop, CLOCK_MS, CLOCK_MS, on_clock, rt);
-    rt->watchdog = rt->confine ? watchdog_start(&rt->app.limits, err) : NULL;
-    return rt->watchdog != NULL || !rt->confine ? 0 : -1;
+    watchdog_loaded(rt->watchdog);
+    return 0;
 }
 
 static void on_warm(void *arg)

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "ipc/conversations.h"
 #include "js/js.h"
 
 #include <errno.h>
@@ -22,7 +23,10 @@ struct watchdog {
     clockid_t cpu; /* of the thread that runs JavaScript */
     int statm;
     uint64_t turn_ns;
-    uint64_t ceiling; /* bytes resident */
+    uint64_t heap_bytes;
+    uint64_t load_cpu;        /* CPU time at the start, in ns */
+    _Atomic uint64_t ceiling; /* bytes resident */
+    atomic_bool loaded;
     atomic_bool stop;
 };
 
@@ -46,18 +50,21 @@ static uint64_t resident(int statm)
     return second != NULL ? strtoull(second, NULL, 10) * 4096u : 0;
 }
 
-/* No allocation and no lock: the other threads may hold any. */
-static void end(const char *why)
+/* No allocation and no lock: the other threads may hold any. The supervisor tells the reason by
+ * the status; only whose request it was is told here. */
+static void end(enum ipc_runtime_exit status, const char *why)
 {
     char line[512];
     const char *id = atomic_load_explicit(&current, memory_order_relaxed);
-    int n = snprintf(line, sizeof line,
-                     "sallyport-runtime: error: instance %.128s: %s: the runtime ends\n",
-                     id != NULL ? id : "?", why);
+    int n = id == NULL
+                ? 0
+                : snprintf(line, sizeof line,
+                           "sallyport-runtime: error: instance %.128s: %s: the runtime ends\n", id,
+                           why);
     if (n > 0 && write(STDERR_FILENO, line, (size_t)n) < 0) {
         /* There is nobody left to tell. */
     }
-    _exit(WATCHDOG_EXIT);
+    _exit((int)status);
 }
 
 static void *watch(void *arg)
@@ -67,6 +74,14 @@ static void *watch(void *arg)
     uint64_t turn_cpu = 0; /* CPU time when it was first seen */
     uint64_t last_ms = 0;
     while (!atomic_load(&w->stop)) {
+        if (!atomic_load(&w->loaded)) {
+            if (clock_ns(w->cpu) - w->load_cpu > WATCHDOG_LOAD_MS * UINT64_C(1000000) ||
+                resident(w->statm) > atomic_load(&w->ceiling)) {
+                end(IPC_RUNTIME_EXIT_LOAD, "the load of its module passed a limit");
+            }
+            nanosleep(&(struct timespec){0, (long)BUSY_MS * 1000000}, NULL);
+            continue;
+        }
         uint64_t stamp = js_turn_started_ns();
         uint64_t now_ms = clock_monotonic_ms();
         if (stamp != 0) {
@@ -76,11 +91,11 @@ static void *watch(void *arg)
                 turn = stamp;
                 turn_cpu = cpu;
             } else if (cpu - turn_cpu > w->turn_ns) {
-                end("a turn of its JavaScript ran over the CPU limit");
+                end(IPC_RUNTIME_EXIT_CPU, "a turn of its JavaScript ran over the CPU limit");
             }
         }
-        if (resident(w->statm) > w->ceiling) {
-            end("its JavaScript passed the memory ceiling");
+        if (resident(w->statm) > atomic_load(&w->ceiling)) {
+            end(IPC_RUNTIME_EXIT_MEMORY, "its JavaScript passed the memory ceiling");
         }
         unsigned ms = stamp != 0 ? TURN_MS : now_ms - last_ms > QUIET_MS ? IDLE_MS : BUSY_MS;
         nanosleep(&(struct timespec){0, (long)ms * 1000000}, NULL);
@@ -102,7 +117,9 @@ struct watchdog *watchdog_start(const struct app_limits *limits, struct error *e
         watchdog_stop(w);
         return NULL;
     }
-    w->ceiling = resident(w->statm) + limits->heap_bytes;
+    w->load_cpu = clock_ns(w->cpu);
+    w->heap_bytes = limits->heap_bytes;
+    atomic_store(&w->ceiling, resident(w->statm) + w->heap_bytes);
     int rc = pthread_create(&w->thread, NULL, watch, w);
     if (rc != 0) {
         error_set(err, rc, "watchdog: start its thread");
@@ -111,6 +128,14 @@ struct watchdog *watchdog_start(const struct app_limits *limits, struct error *e
         return NULL;
     }
     return w;
+}
+
+void watchdog_loaded(struct watchdog *w)
+{
+    if (w != NULL) {
+        atomic_store(&w->ceiling, resident(w->statm) + w->heap_bytes);
+        atomic_store(&w->loaded, true);
+    }
 }
 
 void watchdog_stop(struct watchdog *w)

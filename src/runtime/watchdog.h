@@ -9,13 +9,16 @@
 #include "base/error.h"
 #include "runtime/app.h"
 
-#define WATCHDOG_EXIT 86 /* exit status of a process that it ended */
-
 struct watchdog;
 
-/* Before confinement: opens /proc/self/statm. Resident memory of this moment is "idle". To be
- * called on the thread that runs JavaScript. */
+#define WATCHDOG_LOAD_MS 5000u /* CPU time of the module's own code at the start */
+
+/* Before confinement: opens /proc/self/statm. To be called on the thread that runs JavaScript,
+ * before it meets the module: until watchdog_loaded the load has WATCHDOG_LOAD_MS in all. The
+ * process ends with one of enum ipc_runtime_exit. */
 struct watchdog *watchdog_start(const struct app_limits *limits, struct error *err);
+/* From here on each turn has its limit; resident memory of this moment is "idle". */
+void watchdog_loaded(struct watchdog *w);
 void watchdog_stop(struct watchdog *w); /* NULL is allowed */
 
 /* Whose request enters JavaScript now, for the log line; id lives as long as the turn. */

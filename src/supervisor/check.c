@@ -22,6 +22,14 @@ static void check_fail(struct check *c, struct span why)
     loop_stop(c->s->loop);
 }
 
+/* Of a runtime that went away, on_end tells the reason. */
+static void on_refused(struct check *c, enum runtime_reply reply, struct span why)
+{
+    if (reply != RUNTIME_REPLY_LOST) {
+        check_fail(c, why);
+    }
+}
+
 static void on_decision(void *arg, enum runtime_reply reply, struct span payload);
 
 static void check_next(struct check *c)
@@ -42,7 +50,7 @@ static void on_decision(void *arg, enum runtime_reply reply, struct span payload
 {
     struct check *c = arg;
     if (reply != RUNTIME_REPLY_OK) {
-        check_fail(c, payload);
+        on_refused(c, reply, payload);
         return;
     }
     fwrite(payload.ptr, 1, payload.len, stdout);
@@ -56,7 +64,7 @@ static void on_added(void *arg, enum runtime_reply reply, struct span payload)
     if (reply == RUNTIME_REPLY_OK) {
         check_next(c);
     } else {
-        check_fail(c, payload);
+        on_refused(c, reply, payload);
     }
 }
 
@@ -87,7 +95,9 @@ static void on_active(void *arg, struct runtime_link *r, struct span app_facts)
 
 static void on_end(void *arg, const char *why)
 {
-    check_fail(arg, span_str(why));
+    struct check *c = arg;
+    runtimes_kill(c->s->runtimes);
+    check_fail(c, span_str(why));
 }
 
 static void on_state(void *arg, struct runtime_link *r, struct span call, struct span id,

@@ -1,6 +1,7 @@
 #include "supervisor/link.h"
 
 #include "base/cleanup.h"
+#include "ipc/conversations.h"
 #include "supervisor/child.h"
 #include "supervisor/voice.h"
 
@@ -37,11 +38,30 @@ static void on_closed(void *arg, const char *why)
     end_if_both(l);
 }
 
+/* NULL: a status without a meaning of its own. */
+static const char *meaning_of(int status)
+{
+    switch (status) {
+    case IPC_RUNTIME_EXIT_CPU:
+        return "a turn of JavaScript ran over the CPU limit";
+    case IPC_RUNTIME_EXIT_MEMORY:
+        return "JavaScript passed the memory ceiling";
+    case IPC_RUNTIME_EXIT_LOAD:
+        return "the module ran over the CPU or memory limit while it loaded: leave the work to "
+               "its handlers";
+    default:
+        return NULL;
+    }
+}
+
 static void on_ended(void *arg, int status)
 {
     struct link *l = arg;
     l->child_ended = true;
-    if (l->why[0] == 0) {
+    const char *meaning = meaning_of(status);
+    if (l->why[0] == 0 && meaning != NULL) {
+        snprintf(l->why, sizeof l->why, "%s", meaning);
+    } else if (l->why[0] == 0) {
         snprintf(l->why, sizeof l->why,
                  status > 128 ? "ended by signal %d" : "ended with status %d",
                  status > 128 ? status - 128 : status);

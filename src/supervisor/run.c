@@ -99,11 +99,19 @@ static void on_active(void *arg, struct runtime_link *r, struct span app_facts)
     }
 }
 
+/* A runtime that does not outlive the start of the instance would not the next time either. */
 static void on_lost(void *arg, const char *why)
 {
     struct supervisor *s = arg;
     events_log(s->events, span_str(s->spec->id), SPAN_LIT("error"), span_str(why));
-    if (s->instance != NULL) {
+    if (s->instance != NULL && instance_phase(s->instance) == INSTANCE_STARTING) {
+        char reason[ERROR_TEXT_BYTES];
+        snprintf(reason, sizeof reason, "start the instance: %s", why);
+        runtimes_kill(s->runtimes);
+        instance_destroy(s->instance);
+        s->instance = NULL;
+        fail(s, EXIT_OURS, reason);
+    } else if (s->instance != NULL) {
         instance_runtime(s->instance, NULL);
     }
 }

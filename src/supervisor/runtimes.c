@@ -97,11 +97,15 @@ static void on_ended(void *arg, const char *why)
         rs->events->failed(rs->arg, reason);
         return;
     }
-    log_warn("the %s ended: %s", s == rs->active ? "runtime" : "spare runtime", reason);
-    if (s == rs->active) {
-        if (was_ready) {
-            rs->events->lost(rs->arg, reason);
-        }
+    bool active = s == rs->active;
+    if (active && was_ready) {
+        rs->events->lost(rs->arg, reason);
+    }
+    if (rs->ending) {
+        return;
+    }
+    log_warn("the %s ended: %s", active ? "runtime" : "spare runtime", reason);
+    if (active) {
         if (rs->spare->link != NULL || rs->spare->start != NULL) {
             swap(rs);
             if (rs->active->ready) {

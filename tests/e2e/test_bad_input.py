@@ -72,6 +72,22 @@ def test_bind_that_holds_our_state(user):
         one_line(user.sallyport("run", "--bind", str(folder), "--", "true"), "state")
 
 
+BASE = 'import { Sandbox } from "@cloudflare/sandbox";\n'
+
+
+@pytest.mark.parametrize("code, words", [
+    (BASE + "let i = 0; for (;;) i++;\nexport class A extends Sandbox {}\n", ("module", "limit", "loaded")),
+    (BASE + "export class A extends Sandbox { constructor(...a: any[]) { super(...a); for (;;); } }\n",
+     ("start the instance", "CPU limit")),
+    ("export class A {}\n", ("class", "extends Sandbox")),
+])
+def test_module_that_does_not_start(user, code, words):
+    user.write("bad.ts", code)
+    one_line(user.sallyport("run", "-c", "bad.ts", "--", "true", timeout=40), *words)
+    one_line(user.sallyport("check", "-c", "bad.ts", "https://a.test/", timeout=40), words[-1])
+    assert nothing_runs(user)
+
+
 def test_no_command(user):
     one_line(user.sallyport("run"), code=2)
     one_line(user.sallyport("frob"), "frob", code=2)
