@@ -86,7 +86,9 @@ int agent_command_become(char **argv, bool tty, const sigset_t *blocked)
     sigprocmask(SIG_UNBLOCK, blocked, NULL);
     int code = try_all(argv);
     if (absent(code)) {
-        fprintf(stderr, "sallyport: %s: not found\n", argv[0]);
+        fprintf(stderr,
+                "sallyport: %s: not found: a sandbox has /usr, /opt and what --bind shows\n",
+                argv[0][0] != '\0' ? argv[0] : "\"\"");
         return STATUS_NOT_FOUND;
     }
     fprintf(stderr, "sallyport: %s: found but not executable: %s\n", argv[0],

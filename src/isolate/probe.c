@@ -193,9 +193,24 @@ static int try_idmap(struct error *err)
     return found(err, "current folder can be id-mapped");
 }
 
+const char *isolate_bubblewrap(void)
+{
+    static const char *const places[] = {"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (access(places[i], X_OK) == 0) {
+            return places[i];
+        }
+    }
+    return NULL;
+}
+
 static int try_bubblewrap(struct error *err)
 {
     int out[2];
+    const char *program = isolate_bubblewrap();
+    if (program == NULL) {
+        return error_set(err, 0, "not found in /usr/bin, /usr/local/bin or /bin");
+    }
     int rc = be_ordinary(err);
     if (rc < 0) {
         return rc;
@@ -206,9 +221,9 @@ static int try_bubblewrap(struct error *err)
     pid_t pid = fork();
     if (pid == 0) {
         dup2(out[1], STDERR_FILENO);
-        execlp("bwrap", "bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind",
-               "/", "/", "--proc", "/proc", "--dev", "/dev", "--size", "4096", "--tmpfs", "/tmp",
-               "true", (char *)NULL);
+        execl(program, "bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind",
+              "/", "/", "--proc", "/proc", "--dev", "/dev", "--size", "4096", "--tmpfs", "/tmp",
+              "/usr/bin/true", (char *)NULL);
         _exit(127);
     }
     close(out[1]);
@@ -217,15 +232,14 @@ static int try_bubblewrap(struct error *err)
     int status = -1;
     if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
         text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
-        const bool absent = WIFEXITED(status) && WEXITSTATUS(status) == 127;
-        return error_set(err, 0, "%s", absent ? "not found" : n > 0 ? text : "failed");
+        return error_set(err, 0, "%s", n > 0 ? text : "failed");
     }
     return found(err, "runs, with a /proc of its own");
 }
 
 static void bubblewrap_remedy(char *out, size_t size)
 {
-    if (access("/usr/bin/bwrap", X_OK) == 0) {
+    if (isolate_bubblewrap() != NULL) {
         snprintf(out, size,
                  "in a container, start it with --security-opt systempaths=unconfined; "
                  "else see the check of namespaces");

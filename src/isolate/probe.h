@@ -21,6 +21,9 @@ struct isolate_check {
 
 #define ISOLATE_CHECKS_MAX 24
 
+/* The bubblewrap that starts sandboxes: one of the system's, whatever PATH says. NULL: none. */
+const char *isolate_bubblewrap(void);
+
 /* Tries each thing in short-lived children, as the user who asks. Returns how many were filled. */
 size_t isolate_probe(struct isolate_check out[ISOLATE_CHECKS_MAX]);
 

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "isolate/probe.h"
 #include "isolate/fds.h"
 #include "isolate/seccomp.h"
 #include "launcher/env.h"
@@ -112,14 +113,12 @@ static bool put_all(struct buf *args, const struct bubblewrap *b, const struct v
 
 static int find_program(char **out, struct error *err)
 {
-    static const char *const places[] = {"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        if (access(places[i], X_OK) == 0) {
-            *out = strdup(places[i]);
-            return *out != NULL ? 0 : error_set(err, ENOMEM, "bubblewrap");
-        }
+    const char *place = isolate_bubblewrap();
+    if (place == NULL) {
+        return error_set(err, 0, "bubblewrap: not found: apt-get install bubblewrap");
     }
-    return error_set(err, 0, "bubblewrap: not found: apt-get install bubblewrap");
+    *out = strdup(place);
+    return *out != NULL ? 0 : error_set(err, ENOMEM, "bubblewrap");
 }
 
 int bubblewrap_prepare(struct bubblewrap *b, const struct view *v, int report_fd, struct error *err)

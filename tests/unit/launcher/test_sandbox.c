@@ -156,8 +156,11 @@ static void status_is_the_commands(void **state)
     SHELL("exit 42", 42, NULL);
     SHELL("kill -9 $$", 128 + SIGKILL, NULL);
     SHELL("kill -TERM $$", 128 + SIGTERM, NULL);
-    expect_argv(ARGV("no-such-program"), 127, "sallyport: no-such-program: not found\n");
-    expect_argv(ARGV("./no/such/path"), 127, "sallyport: ./no/such/path: not found\n");
+    expect_argv(ARGV("no-such-program"), 127,
+                "sallyport: no-such-program: not found: a sandbox has /usr");
+    expect_argv(ARGV("./no/such/path"), 127,
+                "sallyport: ./no/such/path: not found: a sandbox has /usr");
+    expect_argv(ARGV(""), 127, "sallyport: \"\": not found");
     expect_argv(ARGV("./.git/config"), 126, "sallyport: ./.git/config: found but not executable");
     expect_argv(ARGV("./conf"), 126, "found but not executable");
     put_file("script", "#!/no/such/interpreter\n", 0755);
