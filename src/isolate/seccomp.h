@@ -62,8 +62,9 @@ int isolate_seccomp_allow(const struct isolate_syscall *list, size_t count,
                           enum isolate_seccomp_default otherwise, struct error *err);
 
 /* The filter of design 3.3 as classic BPF in a memfd (given, CLOEXEC off is the caller's business),
- * for bubblewrap's --seccomp. strict_modes refuses the set-id bits to open and chmod as well: for a
- * sandbox whose files belong to somebody else on disk. */
-int isolate_seccomp_sandbox_fd(bool strict_modes, int *fd, struct error *err);
+ * for bubblewrap's --seccomp. The set-user-id bit is refused always; id_mapped refuses
+ * set-group-id and extended attributes as well: for a sandbox whose files belong to somebody else
+ * on disk. */
+int isolate_seccomp_sandbox_fd(bool id_mapped, int *fd, struct error *err);
 
 #endif

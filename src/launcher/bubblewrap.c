@@ -127,7 +127,7 @@ int bubblewrap_prepare(struct bubblewrap *b, const struct view *v, int report_fd
     *b = (struct bubblewrap){.args_fd = -1, .filter_fd = -1, .report_fd = report_fd};
     int rc = find_program(&b->program, err);
     if (rc == 0) {
-        rc = isolate_seccomp_sandbox_fd(v->set_id_refused, &b->filter_fd, err);
+        rc = isolate_seccomp_sandbox_fd(v->id_mapped, &b->filter_fd, err);
     }
     if (rc < 0) {
         return rc;

@@ -132,7 +132,7 @@ static int clone_for_root(struct view *v, struct bind *b, int *tree, struct erro
                                       .to_gid = v->user.gid};
     struct isolate_clone how = {.readonly = b->readonly, .map = &map};
     if (isolate_mounts_clone(b->fd, &how, tree, err) == 0) {
-        v->set_id_refused = true;
+        v->id_mapped = true;
         return 0;
     }
     how = (struct isolate_clone){.readonly = b->readonly, .recursive = b->readonly};

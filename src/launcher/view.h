@@ -40,7 +40,7 @@ struct view {
     struct buf system_pem; /* the host's bundle, and its certificates as DER */
     struct buf system_der;
     size_t system_count;
-    bool set_id_refused; /* files of the binds belong to somebody else on disk */
+    bool id_mapped; /* files of the binds belong to somebody else on disk */
 };
 
 /* Who the sandbox is: the caller, or for root the spec's uid; makes the cache folder. Before any

@@ -213,3 +213,37 @@ def test_home_is_named_and_can_be_written(user):
     assert r.code == 0, r
     at, home, name, named = r.out.split()
     assert at == home and name == named, r
+
+
+PRIVILEGED = r"""
+import os, struct, ctypes
+open('evil', 'w').write('#!/bin/sh\n')
+open('setuid', 'w').write('#!/bin/sh\n')
+try: os.chmod('setuid', 0o4755)
+except OSError: pass
+uid, gid = os.getuid(), os.getgid()
+libc = ctypes.CDLL(None)
+if libc.unshare(0x10000000) == 0:
+    open('/proc/self/setgroups', 'w').write('deny')
+    open('/proc/self/uid_map', 'w').write('0 %d 1' % uid)
+    open('/proc/self/gid_map', 'w').write('0 %d 1' % gid)
+    print('root of a namespace')
+try: os.setxattr('evil', 'security.capability', struct.pack('<IIIIII', 0x3000001, 0xffffffff, 0, 0xffffffff, 0, 0))
+except OSError: pass
+try: os.chmod('setuid', 0o4755)
+except OSError: pass
+"""
+
+
+def test_no_file_with_rights_is_left_on_the_host(user):
+    """A file capability or a set-user-id bit would lend the host's rights to whoever runs the file."""
+    user.write("proj/plant.py", PRIVILEGED)
+    result = user.sallyport("run", "--", "python3", "plant.py", cwd=user.work / "proj")
+    assert result.code == 0 and result.out == "root of a namespace\n", result
+    assert (user.work / "proj/setuid").stat().st_mode & 0o6000 == 0
+    try:
+        # Revision 3 counts in the namespace of its own root only; revision 2 counts on the host.
+        kind = os.getxattr(user.work / "proj/evil", "security.capability")[3]
+    except OSError:
+        kind = None
+    assert kind in (None, 3)

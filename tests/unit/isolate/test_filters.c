@@ -24,6 +24,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #ifndef AF_VSOCK
@@ -31,12 +32,12 @@
 #endif
 
 /* As bubblewrap does with the descriptor. */
-static void load(bool strict)
+static void load(bool id_mapped)
 {
     struct error err;
     int fd;
     static struct sock_filter code[4096];
-    CHECK_OK(isolate_seccomp_sandbox_fd(strict, &fd, &err));
+    CHECK_OK(isolate_seccomp_sandbox_fd(id_mapped, &fd, &err));
     ssize_t n = read(fd, code, sizeof(code));
     CHECK(n > 0 && (size_t)n < sizeof(code));
     struct sock_fprog prog = {.len = (unsigned short)((size_t)n / sizeof(code[0])), .filter = code};
@@ -78,7 +79,29 @@ static void sandbox_body(void)
     REFUSED(ioctl(0, TIOCLINUX, "x"), EPERM);
     REFUSED(syscall(SYS_ioctl, 0, 0x100000000ul | TIOCSTI, "x"), EPERM);
     REFUSED(syscall(SYS_getpid + 0x40000000), ENOSYS);
+    int pair[2];
+    REFUSED(socketpair(AF_INET, SOCK_STREAM, 0, pair), EPERM);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    REFUSED(syscall(SYS_clone3, NULL, 0), ENOSYS);
+    REFUSED(syscall(SYS_unshare, 0x00100000), EINVAL);
+    REFUSED(syscall(SYS_unshare, 0x00120000), EINVAL);
+    REFUSED(syscall(SYS_open_tree, -1, "x", 3), EINVAL);
+    REFUSED(syscall(467 /* open_tree_attr */, -1, "x", 2, NULL, 0), EINVAL);
+    REFUSED(syscall(SYS_fsmount, -1, 2, 0), EINVAL);
+    CHECK(syscall(SYS_fsmount, -1, 1, 0) < 0 && errno != EINVAL);
     CHECK(unshare(CLONE_NEWUSER) == 0); /* chromium's sandbox needs it */
+}
+
+static void own_files_body(void)
+{
+    char dir[] = "/tmp/own-files-XXXXXX";
+    CHECK(mkdtemp(dir) != NULL && chdir(dir) == 0);
+    load(false);
+    REFUSED(open("f", O_WRONLY | O_CREAT, 04755), EPERM);
+    CHECK(open("f", O_WRONLY | O_CREAT, 0755) >= 0);
+    REFUSED(chmod("f", 04755), EPERM);
+    CHECK(chmod(dir, 02755) == 0 && chmod("f", 02755) == 0);
+    CHECK(unlink("f") == 0 && rmdir(dir) == 0);
 }
 
 static void set_id_body(void)
@@ -98,6 +121,10 @@ static void set_id_body(void)
     REFUSED(open(".", O_WRONLY | O_TMPFILE, 04755), EPERM);
     REFUSED(mknod("g", S_IFREG | 04755, 0), EPERM);
     REFUSED(syscall(SYS_openat2, AT_FDCWD, "f", NULL, 0), ENOSYS);
+    REFUSED(setxattr("f", "user.x", "y", 1, 0), EOPNOTSUPP);
+    REFUSED(lsetxattr("f", "security.capability", "y", 1, 0), EOPNOTSUPP);
+    REFUSED(fsetxattr(fd, "security.capability", "y", 1, 0), EOPNOTSUPP);
+    REFUSED(syscall(463 /* setxattrat */, AT_FDCWD, "f", 0, "user.x", NULL, 0), EOPNOTSUPP);
     CHECK(chmod("f", 01755) == 0);
     CHECK(syscall(SYS_openat, AT_FDCWD, "f", O_RDONLY, 07777) >= 0); /* no file is made */
     CHECK(open("g", O_WRONLY | O_CREAT, 0755) >= 0);
@@ -249,6 +276,7 @@ static void landlock_body(void)
 TEST(sandbox_refuses, child_run(sandbox_body), 0)
 TEST(sandbox_refuses_ordinary, child_run_ordinary(sandbox_body), 0)
 TEST(set_id_is_refused, child_run_ordinary(set_id_body), 0)
+TEST(own_files_get_no_set_user_id, child_run_ordinary(own_files_body), 0)
 TEST(allow_list_holds, child_run(allow_body), 0)
 TEST(allow_list_holds_ordinary, child_run_ordinary(allow_body), 0)
 TEST(allow_list_kills, child_run(kill_body), 128 + SIGSYS)
@@ -262,6 +290,7 @@ int main(void)
         cmocka_unit_test(sandbox_refuses),
         cmocka_unit_test(sandbox_refuses_ordinary),
         cmocka_unit_test(set_id_is_refused),
+        cmocka_unit_test(own_files_get_no_set_user_id),
         cmocka_unit_test(allow_list_holds),
         cmocka_unit_test(allow_list_holds_ordinary),
         cmocka_unit_test(allow_list_kills),
