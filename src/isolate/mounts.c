@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -37,41 +36,59 @@ static int write_map(pid_t pid, const char *file, unsigned from, unsigned to)
     return fd >= 0 && write(fd, text, strlen(text)) > 0 ? 0 : -errno;
 }
 
+/* Holds a new user namespace until the parent lets go of it, or dies: then the pipe ends. */
+_Noreturn static void hold_namespace(int report, int release)
+{
+    char ok = unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
+    while (write(report, &ok, 1) == 1 && read(release, &ok, 1) < 0 && errno == EINTR) {
+    }
+    _exit(0);
+}
+
+/* The id maps of the namespace that pid holds, then a descriptor of it. */
+static int map_ids(pid_t pid, const struct isolate_idmap *map)
+{
+    int rc = write_map(pid, "uid_map", map->from_uid, map->to_uid);
+    rc = rc < 0 ? rc : write_map(pid, "gid_map", map->from_gid, map->to_gid);
+    if (rc < 0) {
+        return rc;
+    }
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+    rc = open(path, O_RDONLY | O_CLOEXEC);
+    return rc < 0 ? -errno : rc;
+}
+
 /* A user namespace nobody is in: the kernel takes an id map in this form only. */
 static int map_namespace(const struct isolate_idmap *map, struct error *err)
 {
     int ready[2];
+    int hold[2];
     if (pipe2(ready, O_CLOEXEC) != 0) {
         return error_set(err, errno, "make a pipe");
     }
+    if (pipe2(hold, O_CLOEXEC) != 0) {
+        int code = errno;
+        close(ready[0]);
+        close(ready[1]);
+        return error_set(err, code, "make a pipe");
+    }
     pid_t pid = fork();
     if (pid == 0) {
-        char ok = unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
-        if (write(ready[1], &ok, 1) == 1) {
-            pause();
-        }
-        _exit(1);
+        close(hold[1]);
+        hold_namespace(ready[1], hold[0]);
     }
+    int fork_code = errno;
     cleanup_close int in = ready[0];
+    cleanup_close int release = hold[1];
     close(ready[1]);
+    close(hold[0]);
     if (pid < 0) {
-        return error_set(err, errno, "fork");
+        return error_set(err, fork_code, "fork");
     }
     char ok = 'n';
-    int rc = read(in, &ok, 1) == 1 && ok == 'y' ? 0 : -EPERM;
-    if (rc == 0) {
-        rc = write_map(pid, "uid_map", map->from_uid, map->to_uid);
-    }
-    if (rc == 0) {
-        rc = write_map(pid, "gid_map", map->from_gid, map->to_gid);
-    }
-    if (rc == 0) {
-        char path[64];
-        snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
-        rc = open(path, O_RDONLY | O_CLOEXEC);
-        rc = rc < 0 ? -errno : rc;
-    }
-    kill(pid, SIGKILL);
+    int rc = read(in, &ok, 1) == 1 && ok == 'y' ? map_ids(pid, map) : -EPERM;
+    close_fd(&release);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
     return rc >= 0 ? rc

@@ -105,3 +105,13 @@ def test_version_and_help(user):
 def test_doctor(user):
     r = user.sallyport("doctor")
     assert "bubblewrap" in r.out, r
+
+
+def test_a_missing_kernel_feature(user):
+    """A namespace that allows no user namespaces below it, as a hardened host would."""
+    r = user.call(["unshare", "-Ur", "sh", "-c",
+                   "echo 0 > /proc/sys/user/max_user_namespaces && exec sallyport run -- true"],
+                  env={"SALLYPORT_SOCKET": str(user.private / "own.sock")})
+    one_line(r, "user namespace", "sallyport doctor", code=125)
+    assert nothing_runs(user)
+    assert not (user.private / "own.sock").exists()

@@ -65,9 +65,12 @@ def test_a_runaway_handler_ends_alone(user, origin, live, kind):
     out, code = run.sh(f"curl -sS -m 20 -o /dev/null -w '%{{http_code}}' https://code.example.test/{kind}")
     assert out in ("500", "503"), out
     assert time.monotonic() - start < 10
-    out, code = run.sh("for i in $(seq 1 200); do c=$(curl -sS -m 2 -o /dev/null -w '%{http_code}' "
-                       "https://plain.example.test/); [ $c = 200 ] && break; done; echo $c", timeout=30)
-    assert out.strip().splitlines()[-1] == "200", out
+    # The spare is warm: service is back before a client that asks at once would notice.
+    out, code = run.sh("a=$(date +%s%N); for i in $(seq 1 200); do c=$(curl -sS -m 2 -o /dev/null "
+                       "-w '%{http_code}' https://plain.example.test/); [ $c = 200 ] && break; done; "
+                       "echo $c $((($(date +%s%N) - a) / 1000000))", timeout=30)
+    status, ms = out.split()[-2:]
+    assert status == "200" and int(ms) < 500, out
     # The policy of before holds in the successor.
     out, code = run.sh("curl -sS -o /dev/null -w '%{http_code}' https://no.test/")
     assert out == "520", out
