@@ -247,3 +247,38 @@ def test_no_file_with_rights_is_left_on_the_host(user):
     except OSError:
         kind = None
     assert kind in (None, 3)
+
+
+def test_the_gates_own_port_is_closed(user):
+    script = ("import socket\n"
+              "for host in ('127.0.0.1', '127.9.9.9', '::1'):\n"
+              "  try: socket.create_connection((host, 1), 5); print(host, 'open')\n"
+              "  except ConnectionRefusedError: print(host, 'refused')\n")
+    r = user.sallyport("run", "--", "python3", "-c", script)
+    assert r.out.split() == ["127.0.0.1", "refused", "127.9.9.9", "refused", "::1", "refused"], r
+
+
+def test_the_session_keyring_is_a_new_one(user):
+    def join():
+        import ctypes
+        libc = ctypes.CDLL(None)
+        ring = libc.syscall(250, 1, b"session-of-the-host")  # KEYCTL_JOIN_SESSION_KEYRING
+        if ring < 0 or libc.syscall(250, 5, ring, 0x3f000000) < 0:  # KEYCTL_SETPERM: who has it sees it
+            raise OSError("keyctl")
+    r = user.call(["cat", "/proc/keys"], preexec_fn=join)
+    assert "session-of-the-host" in r.out, r
+    r = user.sallyport("run", "--", "cat", "/proc/keys", preexec_fn=join)
+    assert r.code == 0 and "_ses" in r.out and "session-of-the-host" not in r.out, r
+
+
+def test_the_control_socket_answers_our_namespace_only(user, live):
+    """Inside a sandbox the uid can be ours: what differs is the user namespace."""
+    import pathlib
+    run = live("--id", f"ctl-{user.name}-{os.getpid()}")
+    folder = pathlib.Path("/run/sallyport") if user.uid == 0 else user.private
+    path = next(folder.rglob(f"run-ctl-{user.name}-{os.getpid()}.sock"))
+    ask = ["curl", "-sS", "-m", "10", "--unix-socket", str(path), "http://sallyport/v1/health"]
+    assert user.call(ask).code == 0
+    r = user.call(["unshare", "-r", *ask])
+    assert r.code != 0 and r.out == "", r
+    run.close()

@@ -118,6 +118,15 @@ def test_sni_and_host_must_agree(user, origin):
     assert origin.requests == []
 
 
+def test_without_sni_the_host_is_the_address(user, origin):
+    """No SNI: a Host that names another place would be judged by a name that nobody proved."""
+    r = user.sallyport("run", "--allow", "*", *origin.options("a.example.test", "192.0.2.7"),
+                       "--", "sh", "-c",
+                       "curl -sSi -H 'Host: a.example.test' https://192.0.2.7/; curl -sSi https://192.0.2.7/ok")
+    assert r.out.count("HTTP/1.1 421") == 1, r
+    assert [q["path"] for q in origin.requests] == [], r
+
+
 def test_upstream_certificate_is_verified(user, authority):
     from origin import Origin
     bad = {"expired": dict(start=-10, days=5), "wrong name": dict(names=["x.invalid"]),
