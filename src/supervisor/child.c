@@ -131,7 +131,9 @@ static pid_t vfork_exec(const struct exec_plan *plan)
 static int reap(struct child *c)
 {
     siginfo_t info = {0};
-    while (waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED) < 0 && errno == EINTR) {
+    /* By number: the loop has made the pidfd non-blocking, and a wait on it would not wait. Ours
+     * alone to reap, so the number is still the child's. */
+    while (waitid(P_PID, (id_t)c->pid, &info, WEXITED) < 0 && errno == EINTR) {
     }
     return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
