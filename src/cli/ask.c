@@ -111,3 +111,11 @@ int ask_stdin(size_t max, struct buf *out, struct error *err)
         }
     }
 }
+
+void ask_name_class(json_t *instance)
+{
+    json_t *class = json_object_get(json_object_get(instance, "facts"), "class");
+    if (json_is_null(json_object_get(instance, "class")) && json_is_string(class)) {
+        json_object_set(instance, "class", class);
+    }
+}

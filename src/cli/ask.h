@@ -34,4 +34,8 @@ int ask_stdin(size_t max, struct buf *out, struct error *err);
 /* The body as JSON; a new reference, NULL with a sentence. */
 json_t *ask_json(const struct client_reply *reply, struct error *err);
 
+/* "class" of an instance that took the module's only one; the supervisor knows it as a fact that it
+ * does not read. */
+void ask_name_class(json_t *instance);
+
 #endif

@@ -23,6 +23,7 @@ static int get(const char *id, struct error *err)
     if (doc == NULL) {
         return -1;
     }
+    ask_name_class(doc);
     json_dumpf(doc, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(doc);

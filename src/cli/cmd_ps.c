@@ -46,8 +46,7 @@ static void print_text(const json_t *object, const char *key, int width)
 static void print_row(const json_t *instance)
 {
     print_text(instance, "id", 20);
-    json_t *facts = json_object_get(instance, "facts");
-    print_text(json_is_object(facts) ? facts : instance, "class", 16);
+    print_text(instance, "class", 16);
     print_text(instance, "state", 8);
     printf("%-8lld", json_integer_value(json_object_get(instance, "pid")));
     print_text(instance, "started", 24);
@@ -72,6 +71,9 @@ static int run(const struct command *self, int argc, char **argv)
     struct error err;
     json_t *all = json_array();
     int rc = find_all(add_instances, all, &err);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        ask_name_class(json_array_get(all, i));
+    }
     if (rc >= 0 && o.json) {
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');

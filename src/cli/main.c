@@ -74,6 +74,7 @@ int main(int argc, char **argv)
     settle_descriptors();
     spec_json_wipe_on_free();
     if (argc < 2) {
+        dup2(STDERR_FILENO, STDOUT_FILENO);
         usage_print(NULL);
         return EXIT_USAGE;
     }

@@ -3,11 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A text of several lines, a stack for one, stays on one. */
 void print_safe(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c == 0x7f) {
+        if (c == '\n') {
+            putchar(' ');
+            while (i + 1 < len && text[i + 1] == ' ') {
+                i++;
+            }
+        } else if (c < 0x20 || c == 0x7f) {
             printf("\\x%02x", c);
         } else {
             putchar(c);
@@ -21,7 +27,10 @@ void print_note(const char *text)
     size_t n = (size_t)snprintf(line, sizeof line, "sallyport: ");
     for (const char *p = text; *p != '\0' && n < sizeof line - 8; p++) {
         unsigned char c = (unsigned char)*p;
-        if (c < 0x20 || c == 0x7f) {
+        if (c == '\n') {
+            line[n++] = ' ';
+            p += strspn(p + 1, " ");
+        } else if (c < 0x20 || c == 0x7f) {
             n += (size_t)snprintf(line + n, sizeof line - n, "\\x%02x", c);
         } else {
             line[n++] = *p;

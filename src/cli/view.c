@@ -67,12 +67,20 @@ static int check_folder(const char *option, const char *folder, const struct spe
                         const struct spec_strings *secret_files, struct error *err)
 {
     if (strcmp(folder, "/") == 0) {
-        return refuse(option, folder, "is the whole system: name a project folder with --bind",
-                      err);
+        return refuse(option, folder,
+                      "is the whole system: cd to a project folder or name one with --bind", err);
+    }
+    if (access(folder, R_OK) < 0) {
+        return error_set(err, 0,
+                         "%s %s: %s: the sandbox would have no more rights than you: name "
+                         "another folder with --bind",
+                         option, folder, strerror(errno));
     }
     if (holds_home(folder)) {
         return refuse(option, folder,
-                      "is your home folder or holds it: name a folder below it with --bind", err);
+                      "is your home folder or holds it: cd to a project folder or name one with "
+                      "--bind",
+                      err);
     }
     for (size_t i = 0; i < s->private_paths.count; i++) {
         if (meets_private(folder, s->private_paths.items[i])) {
@@ -215,7 +223,7 @@ int view_fill(const struct run_options *o, const struct spec_strings *secret_fil
 {
     cleanup_free char *here = getcwd(NULL, 0);
     if (here == NULL) {
-        return error_set(err, errno, "the current folder");
+        return error_set(err, 0, "the current folder: %s: cd to one that exists", strerror(errno));
     }
     int rc = o->bind.count == 0 ? bind_here(s, here, secret_files, err) : 0;
     for (size_t i = 0; rc == 0 && i < o->bind.count; i++) {

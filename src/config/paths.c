@@ -166,7 +166,10 @@ int paths_make_dir(const char *dir, struct error *err)
             struct stat st;
             int why = errno;
             if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
-                return error_set(err, why, "make folder %s", path);
+                return error_set(err, 0,
+                                 "make folder %s: %s: set HOME, or XDG_STATE_HOME, XDG_CACHE_HOME "
+                                 "and XDG_RUNTIME_DIR, to folders that you can write",
+                                 path, strerror(why));
             }
         }
         if (last) {

@@ -35,6 +35,7 @@ static const struct {
                    "systempaths=unconfined, or --privileged"},
     {"uid map", "this system takes the rights of user namespaces away: see `sallyport doctor`"},
     {"new namespace", "this system limits namespaces: see `sallyport doctor`"},
+    {"Can't chdir", "the folder must be open to its owner: chmod u+rx"},
     {"No such file", "does every bound folder still exist?"},
 };
 

@@ -36,7 +36,7 @@ static int cache_folder(struct user *u, struct error *err)
             rc = paths_make_dir(u->cache, err);
         }
         if (rc < 0) {
-            return error_prefix(err, "set XDG_CACHE_HOME to a folder you can write");
+            return rc;
         }
     }
     if (lstat(u->cache, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||

@@ -4,6 +4,7 @@
 #include "ipc/conversations.h"
 #include "isolate/start_report.h"
 #include "supervisor/child.h"
+#include "supervisor/supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,6 +120,9 @@ static void on_ended(void *arg, int status)
         errno = 0;
     }
     bool started = l->report.started;
+    if (!started) {
+        status = EXIT_OURS; /* it is no command's */
+    }
     if (!started && !l->has_failed) {
         isolate_start_report_failure(&l->report, l->why, sizeof l->why);
     }

@@ -88,6 +88,14 @@ def test_module_that_does_not_start(user, code, words):
     assert nothing_runs(user)
 
 
+def test_current_folder_that_is_closed_or_gone(user):
+    closed = "mkdir -p closed && cd closed && chmod 0 . && exec sallyport run -- true"
+    one_line(user.call(["sh", "-c", closed]), "closed", "Permission denied", code=125)
+    gone = "mkdir gone && cd gone && rmdir ../gone && exec sallyport run -- true"
+    one_line(user.call(["sh", "-c", gone]), "current folder", "cd to one", code=125)
+    assert nothing_runs(user)
+
+
 def test_no_command(user):
     one_line(user.sallyport("run"), code=2)
     one_line(user.sallyport("frob"), "frob", code=2)
