@@ -91,6 +91,23 @@ def test_policy_survives_the_runtime(user, origin, live):
     assert origin.header("x-auth-token") == ["after-put"]
 
 
+def test_the_spare_has_the_secrets_of_the_moment(user, origin, live):
+    folder = app.write(user)
+    run = live("-c", folder, *origin.options(*app.HOSTS))
+    run.sh("curl -sS https://api.example.test/")
+    both = wait_for(lambda: (lambda pids: len(pids) == 2 and pids)(processes_of(user, "sallyport-runtime")), 10,
+                    "the spare")
+    assert user.sallyport("secret", "put", "TOKEN", stdin="rotated").code == 0
+
+    def ticks(pid):
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rsplit(")", 1)[1].split()[19]), pid
+    os.kill(min(ticks(pid) for pid in both)[1], signal.SIGKILL)
+    wait_for(lambda: run.sh("curl -sS -m 2 -o /dev/null -w '%{http_code}' https://api.example.test/")[0] == "200", 5,
+             "service by the spare")
+    assert origin.header("x-auth-token") == ["rotated"]
+
+
 def test_supervisor_killed_ends_everything(user, origin):
     child = user.popen(["sallyport", "run", "--id", "orphan", "--", "sh", "-c",
                         "setsid sleep 986 & echo started; sleep 987"], text=True)

@@ -282,3 +282,18 @@ def test_the_control_socket_answers_our_namespace_only(user, live):
     r = user.call(["unshare", "-r", *ask])
     assert r.code != 0 and r.out == "", r
     run.close()
+
+
+def test_a_file_as_descriptor_gives_no_more_than_the_descriptor(user):
+    """/proc/self/fd/N opens a file anew: input could be written, a log that is appended to emptied."""
+    inside = user.write("folder/file", "").parent
+    given = user.write("given.txt", "as it was\n")
+    log = user.write("log.txt", "before\n")
+    with open(given) as stdin, open(log, "a") as stdout:
+        child = user.popen(["sallyport", "run", "--", "sh", "-c",
+                            "cat; (echo spoiled > /proc/self/fd/0) 2>/dev/null; "
+                            "(: > /proc/self/fd/1) 2>/dev/null; echo end"],
+                           stdin=stdin, stdout=stdout, cwd=inside)
+        assert child.wait(30) == 0, child.stderr.read()
+    assert given.read_text() == "as it was\n"
+    assert log.read_text() == "before\nas it was\nend\n"
