@@ -72,16 +72,23 @@ static bool is_there(const char *path)
     return lstat(path, &st) == 0;
 }
 
-/* The configuration of a folder in out->file. */
+/* The configuration of a folder in out->file. Of two none is chosen: the second may have been put
+ * there by the sandbox of an earlier run. */
 static int find_in_folder(const char *dir, struct config *out, struct error *err)
 {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *path = paths_clean(dir, names[i]);
-        if (path != NULL && is_there(path)) {
-            out->file = path;
-            return 0;
+        cleanup_free char *path = paths_clean(dir, names[i]);
+        if (path == NULL || !is_there(path)) {
+            continue;
         }
-        free(path);
+        if (out->file != NULL) {
+            return error_set(err, 0, "config %s: both %s and %s are there: name one with -c", dir,
+                             names[0], names[i]);
+        }
+        out->file = steal_ptr(&path);
+    }
+    if (out->file != NULL) {
+        return 0;
     }
     cleanup_free char *toml = paths_clean(dir, "wrangler.toml");
     if (toml != NULL && is_there(toml)) {

@@ -19,6 +19,13 @@
 
 static char folder[64];
 
+static void remove_file(const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void write_file(const char *name, const char *text)
 {
     char path[256];
@@ -230,6 +237,12 @@ static void other_paths_say_what_was_expected(void **state)
     struct error err;
     assert_true(config_load(folder, &c, &err) < 0);
     assert_non_null(strstr(err.text, "no wrangler.jsonc or wrangler.json in this folder"));
+    write_file("wrangler.json", "{}");
+    write_file("wrangler.jsonc", "{}");
+    assert_true(config_load(folder, &c, &err) < 0);
+    assert_non_null(strstr(err.text, "both wrangler.jsonc and wrangler.json are there"));
+    remove_file("wrangler.json");
+    remove_file("wrangler.jsonc");
     write_file("wrangler.toml", "");
     assert_true(config_load(folder, &c, &err) < 0);
     assert_non_null(strstr(err.text, "TOML is not read"));
