@@ -50,7 +50,10 @@ bench:
 format:
 	@clang-format-14 -i $$(git ls-files '*.c' '*.h')
 
+# The programs know where their siblings will stand: another PREFIX is another build.
 install: build
+	@grep -qF '{"name": "prefix", "value": "$(abspath $(PREFIX))",' $(BUILD)/meson-info/intro-buildoptions.json || \
+		meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
 	@meson install -C $(BUILD)
 
 clean:

@@ -203,6 +203,26 @@ static int fill_home(const char *home, struct spec *s, const struct spec_strings
     return rc < 0 ? rc : check_folder("--home", s->home, s, secret_files, err);
 }
 
+/* What is read-only by default is a repository's; the policy's own files are never lifted. */
+static int check_writable(const struct spec *s, const char *word, const char *path,
+                          struct error *err)
+{
+    static const char *const names[] = {".git", "hooks", "config", "config.worktree", "commondir"};
+    bool bound = false;
+    bool known = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        known |= strcmp(strrchr(path, '/') + 1, names[i]) == 0;
+    }
+    for (size_t i = 0; i < s->bind_count && !bound; i++) {
+        bound = !s->binds[i].read_only && view_is_below(path, s->binds[i].source);
+    }
+    if (!bound || !known || strstr(path, "/.git") == NULL) {
+        return error_set(err, 0, "--writable %s: expected .git, .git/hooks or .git/config%s", word,
+                         bound ? ": no other default is lifted" : " in a bind that is not :ro");
+    }
+    return 0;
+}
+
 static int fill_names(const struct run_options *o, const char *here, struct spec *s,
                       struct error *err)
 {
@@ -210,12 +230,14 @@ static int fill_names(const struct run_options *o, const char *here, struct spec
     for (size_t i = 0; good && i < o->mask.count; i++) {
         good = spec_strings_add(&s->masks, o->mask.items[i]);
     }
-    for (size_t i = 0; good && i < o->writable.count; i++) {
+    int rc = 0;
+    for (size_t i = 0; good && rc == 0 && i < o->writable.count; i++) {
         cleanup_free char *path = paths_clean(here, o->writable.items[i]);
         cleanup_free char *real = path != NULL ? real_or_clean(path) : NULL;
         good = real != NULL && spec_strings_add(&s->writable, real);
+        rc = good ? check_writable(s, o->writable.items[i], real, err) : 0;
     }
-    return good ? 0 : error_set(err, ENOMEM, "--mask");
+    return good ? rc : error_set(err, ENOMEM, "--mask");
 }
 
 int view_fill(const struct run_options *o, const struct spec_strings *secret_files, struct spec *s,

@@ -267,7 +267,18 @@ static int expand_entry(struct collect *c, struct bind *bind, const char *rel, c
     if (fnmatch(component, name, component[0] == '.' ? 0 : FNM_PERIOD) != 0) {
         return 0;
     }
-    return *rest != '\0' ? expand(c, bind, below, rest, depth + 1) : add_mask(c, bind, below);
+    if (*rest != '\0') {
+        return expand(c, bind, below, rest, depth + 1);
+    }
+    struct stat st;
+    if (strpbrk(component, "*?[") == NULL &&
+        fstatat(bind->fd, below, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {
+        return error_set(c->err, 0,
+                         "--mask: %s is a folder, and only files are masked: bind folders that "
+                         "may be seen, or name its files, as %s/**/*",
+                         below, below);
+    }
+    return add_mask(c, bind, below);
 }
 
 /* --mask: one component at a time, so that only folders which the pattern names are listed; a whole
@@ -307,7 +318,8 @@ static int check_pattern(const char *pattern, struct error *err)
               (all < 3 || strcmp(pattern + all - 3, "/**") != 0);
     for (const char *at = pattern; ok && *at != '\0';) {
         const size_t len = strcspn(at, "/");
-        ok = len > 0 && len <= NAME_MAX;
+        ok = len > 0 && len <= NAME_MAX && strncmp(at, "./", len + 1) != 0 &&
+             strncmp(at, "../", len + 1) != 0 && strcmp(at, ".") != 0 && strcmp(at, "..") != 0;
         at += len + (at[len] == '/');
     }
     return ok ? 0

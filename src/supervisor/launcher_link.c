@@ -23,6 +23,8 @@ struct launcher_link {
     struct loop_watch *report_watch;
     struct isolate_start_report report;
     bool told_started;
+    bool child_ended;
+    int status;      /* of the child, once it ended */
     bool has_failed; /* why holds the launcher's own sentence */
     char why[ERROR_TEXT_BYTES];
 };
@@ -105,17 +107,9 @@ static void on_message(void *arg, struct ipc_message *msg)
     }
 }
 
-static void on_closed(void *arg, const char *why)
+static void tell_end(struct launcher_link *l)
 {
-    (void)why; /* the exec of bubblewrap closed it, or the process's end will tell */
-    struct launcher_link *l = arg;
-    ipc_channel_destroy(l->channel);
-    l->channel = NULL;
-}
-
-static void on_ended(void *arg, int status)
-{
-    struct launcher_link *l = arg;
+    int status = l->status;
     while (l->report_fd >= 0 && report_drain(l) && errno != EAGAIN) {
         errno = 0;
     }
@@ -127,6 +121,28 @@ static void on_ended(void *arg, int status)
         isolate_start_report_failure(&l->report, l->why, sizeof l->why);
     }
     l->events->ended(l->arg, started, status, l->why);
+}
+
+static void on_closed(void *arg, const char *why)
+{
+    (void)why; /* the exec of bubblewrap closed it, or the process's end will tell */
+    struct launcher_link *l = arg;
+    ipc_channel_destroy(l->channel);
+    l->channel = NULL;
+    if (l->child_ended) {
+        tell_end(l);
+    }
+}
+
+/* The end of a launcher may be heard before its last words: those are behind the channel's end. */
+static void on_ended(void *arg, int status)
+{
+    struct launcher_link *l = arg;
+    l->status = status;
+    l->child_ended = true;
+    if (l->channel == NULL) {
+        tell_end(l);
+    }
 }
 
 int launcher_link_start(struct loop *loop, const struct launcher_config *config,

@@ -55,6 +55,9 @@ def test_broken_wrangler_has_file_line_column(user):
     (["-c", "/no/such/config"], ["/no/such/config"]),
     (["--upstream-ca", "/etc/hostname"], ["/etc/hostname"]),
     (["--log", "/no/such/dir/log"], ["/no/such/dir/log"]),
+    (["--writable", ".git/hoks"], ["--writable", ".git/hooks"]),
+    (["--writable", "/etc/.git/hooks"], ["--writable", "in a bind"]),
+    (["--mask", "./x"], ["--mask"]),
 ])
 def test_options(user, options, words):
     one_line(user.sallyport("run", *options, "--", "true"), *words)
