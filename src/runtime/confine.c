@@ -5,6 +5,7 @@
 #include "isolate/process.h"
 #include "isolate/rlimits.h"
 #include "isolate/seccomp.h"
+#include "isolate/userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,6 +125,11 @@ int confine_early(struct error *err)
     signal(SIGPIPE, SIG_IGN);
     if (isolate_process_hide(err) != 0 || isolate_process_no_new_privs(err) != 0 ||
         isolate_rlimits_apply(&limits, err) != 0) {
+        return -1;
+    }
+    /* As root: whoever takes this process over has root's files to look for, not root's rights.
+     * Before there are threads, for each has its own. */
+    if (isolate_userns_drop_capabilities(err) != 0) {
         return -1;
     }
     /* Keeps the side that is woken from cutting the other's batch short; only costs if refused. */

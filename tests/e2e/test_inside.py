@@ -6,6 +6,7 @@ import threading
 import pytest
 
 import app
+from conftest import processes_of, wait_for
 
 PROBE = r"""
 import ctypes, errno, os, socket, struct, sys
@@ -297,3 +298,22 @@ def test_a_file_as_descriptor_gives_no_more_than_the_descriptor(user):
         assert child.wait(30) == 0, child.stderr.read()
     assert given.read_text() == "as it was\n"
     assert log.read_text() == "before\nas it was\nend\n"
+
+
+def test_the_doors_have_no_rights_to_lose(user, live):
+    """Whoever takes one over finds no capability, no way to gain one, and a filter."""
+    run = live("--id", f"doors-{user.name}-{os.getpid()}")
+    run.sh("curl -sS -m 5 -o /dev/null http://127.0.0.1:1/")
+    for role in ("sallyport-sidecar", "sallyport-runtime"):
+        pids = processes_of(user, role)
+        assert pids, role
+        for pid in pids:
+            with open(f"/proc/{pid}/status") as f:
+                status = dict(line.split(":\t", 1) for line in f.read().splitlines() if ":\t" in line)
+            assert [int(status[k], 16) for k in ("CapPrm", "CapEff", "CapInh", "CapAmb")] == [0] * 4, (role, status)
+            assert status["NoNewPrivs"] == "1", (role, status)
+            assert user.uid != 0 or int(status["CapBnd"], 16) == 0, (role, status)
+    wait_for(lambda: all(open(f"/proc/{pid}/status").read().count("Seccomp:\t2") == 1 for role in
+                         ("sallyport-sidecar", "sallyport-runtime") for pid in processes_of(user, role)), 10,
+             "a filter on each")
+    run.close()
