@@ -22,10 +22,11 @@ char *buf_reserve(struct buf *b, size_t want)
     if (want > b->ceiling || len > b->ceiling - want) {
         return NULL;
     }
-    if (b->mem != NULL && b->cap - b->end >= want) {
+    bool has_memory = b->mem != NULL;
+    if (has_memory && b->cap - b->end >= want) {
         return b->mem + b->end;
     }
-    if (b->cap >= len + want && b->start >= len) {
+    if (has_memory && b->cap >= len + want && b->start >= len) {
         /* The live bytes fit into the consumed front without overlap: moving them is cheap. */
         memcpy(b->mem, b->mem + b->start, len);
     } else {
@@ -37,7 +38,7 @@ char *buf_reserve(struct buf *b, size_t want)
         if (mem == NULL) {
             return NULL;
         }
-        if (len > 0) {
+        if (has_memory && len > 0) {
             memcpy(mem, b->mem + b->start, len);
         }
         free(b->mem);
