@@ -11,17 +11,24 @@ static void broken(struct gate *g, const char *why)
     gate_fail(g, why);
 }
 
-static bool opens_next(struct gate *g, uint32_t id)
+/* The stream that a frame of the inner door opens; NULL when it may not, and the gate is over. */
+static struct stream *open_next(struct gate *g, uint32_t id)
 {
     if (id <= g->last_stream) {
         broken(g, "protocol error: a stream was opened out of order");
-        return false;
+        return NULL;
     }
     if (g->stream_count >= GATE_STREAMS_MAX) {
         broken(g, "protocol error: too many streams");
-        return false;
+        return NULL;
     }
-    return true;
+    struct stream *s = gate_stream_open(g, id);
+    if (s == NULL) {
+        broken(g, "gate: out of memory");
+        return NULL;
+    }
+    s->head_received = true;
+    return s;
 }
 
 static void on_request(struct gate *g, struct stream *none, uint32_t id, struct span payload)
@@ -32,17 +39,11 @@ static void on_request(struct gate *g, struct stream *none, uint32_t id, struct 
         broken(g, "protocol error: malformed REQUEST");
         return;
     }
-    if (!opens_next(g, id)) {
-        return;
+    struct stream *s = open_next(g, id);
+    if (s != NULL) {
+        s->receive_ended = req.end;
+        g->events->request(g->arg, id, &req);
     }
-    struct stream *s = gate_stream_open(g, id);
-    if (s == NULL) {
-        broken(g, "gate: out of memory");
-        return;
-    }
-    s->head_received = true;
-    s->receive_ended = req.end;
-    g->events->request(g->arg, id, &req);
 }
 
 static void on_tunnel(struct gate *g, struct stream *none, uint32_t id, struct span payload)
@@ -51,18 +52,9 @@ static void on_tunnel(struct gate *g, struct stream *none, uint32_t id, struct s
     struct gate_peer peer;
     if (!wire_tunnel_get(payload, &peer)) {
         broken(g, "protocol error: malformed TUNNEL");
-        return;
+    } else if (open_next(g, id) != NULL) {
+        g->events->tunnel(g->arg, id, &peer);
     }
-    if (!opens_next(g, id)) {
-        return;
-    }
-    struct stream *s = gate_stream_open(g, id);
-    if (s == NULL) {
-        broken(g, "gate: out of memory");
-        return;
-    }
-    s->head_received = true;
-    g->events->tunnel(g->arg, id, &peer);
 }
 
 static void on_note(struct gate *g, struct stream *none, uint32_t id, struct span payload)
