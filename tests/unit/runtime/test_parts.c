@@ -134,6 +134,27 @@ static void destination_refuses_headers_out_of_place(void **state)
     }
 }
 
+/* What a redirect takes to another origin: nothing that the sandbox or the handler proved itself
+ * by.
+ */
+static void another_origin_gets_no_credential(void **state)
+{
+    (void)state;
+    static struct fields f;
+    f.count = 0;
+    fields_add(&f, S("Authorization"), S("the sandbox's"));
+    fields_add(&f, S("Cookie"), S("the sandbox's"));
+    fields_add(&f, S("proxy_authorization"), S("the sandbox's"));
+    fields_add(&f, S("X-Key"), S("the handler's"));
+    fields_add(&f, S("accept"), S("text/x"));
+    fields_add(&f, S("x-own"), S("kept"));
+    struct js_changes changes = {false, S("=x-key\nthe handler's\n=accept\ntext/x\n")};
+    fields_leave_origin(&f, &changes);
+    assert_int_equal(f.count, 2);
+    assert_true(span_eq(f.items[0].name, S("accept")));
+    assert_true(span_eq(f.items[1].name, S("x-own")));
+}
+
 static void fields_replace_every_spelling(void **state)
 {
     (void)state;
@@ -351,6 +372,7 @@ int main(void)
         cmocka_unit_test(destination_refuses_what_disagrees),
         cmocka_unit_test(destination_refuses_malformed),
         cmocka_unit_test(destination_refuses_headers_out_of_place),
+        cmocka_unit_test(another_origin_gets_no_credential),
         cmocka_unit_test(fields_replace_every_spelling),
         cmocka_unit_test(redirect_rules),
         cmocka_unit_test(inject_sets_and_names),
