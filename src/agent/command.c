@@ -79,7 +79,10 @@ static int try_all(char **argv)
 
 int agent_command_become(char **argv, bool tty, const sigset_t *blocked)
 {
-    if (setsid() < 0 || (tty && ioctl(STDIN_FILENO, TIOCSCTTY, 0) != 0)) {
+    const int terminal = isatty(STDIN_FILENO)    ? STDIN_FILENO
+                         : isatty(STDOUT_FILENO) ? STDOUT_FILENO
+                                                 : STDERR_FILENO;
+    if (setsid() < 0 || (tty && ioctl(terminal, TIOCSCTTY, 0) != 0)) {
         fprintf(stderr, "sallyport: start a session: %s\n", strerror(errno));
         return STATUS_FAILED;
     }

@@ -4,7 +4,7 @@
  *     sallyport-agent STDERR TTY -- COMMAND [ARG…]
  *
  * Descriptor 2 is the start report, STDERR the number of the descriptor that is the command's
- * standard error, TTY "1" when descriptor 0 is a terminal of ours. Ends with the command's exit
+ * standard error, TTY "1" when one of the three is a terminal of ours. Ends with the command's exit
  * status, 128+n when signal n ended it; all other processes of the sandbox end with it.
  */
 #include "agent/command.h"

@@ -75,7 +75,11 @@ static int take_terminal(struct isolate_pty_relay *r, struct loop *loop, int use
         return 0;
     }
     struct termios raw = r->saved;
+    const tcflag_t output = raw.c_oflag;
     cfmakeraw(&raw);
+    if (isatty(STDOUT_FILENO) != 1) {
+        raw.c_oflag = output; /* `sallyport run … | grep x`: grep writes to it, line by line */
+    }
     if (tcsetattr(user_in, TCSADRAIN, &raw) != 0) {
         return error_set(err, errno, "put the terminal into raw mode");
     }

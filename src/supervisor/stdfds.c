@@ -75,9 +75,9 @@ static int pass_terminal(struct stdio *s, int at, struct error *err)
             return rc;
         }
     }
+    s->tty = true;
     if (at == 0) {
         s->user_in = 0;
-        s->tty = true;
     }
     if (at != 0 && s->user_out <= 0) {
         s->user_out = at;

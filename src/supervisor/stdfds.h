@@ -23,7 +23,7 @@ typedef void (*stdio_done_fn)(void *arg);
 struct stdio {
     struct loop *loop;
     int fds[3]; /* for the launcher; -1 after stdio_handed */
-    bool tty;   /* descriptor 0 is the inner end of our pty: the command's controlling terminal */
+    bool tty;   /* one of the three is the inner end of our pty: the controlling terminal */
 
     struct isolate_pty pty;
     struct isolate_pty_relay *pty_relay;

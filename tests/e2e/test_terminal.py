@@ -16,7 +16,7 @@ from conftest import wait_for
 class Terminal:
     """The user's terminal with a `sallyport run` on it; we are the person in front."""
 
-    def __init__(self, user, *argv, size=(31, 97)):
+    def __init__(self, user, *argv, size=(31, 97), **instead):
         self.outer, inner = pty.openpty()
         self.resize(*size)
         self.before = termios.tcgetattr(inner)
@@ -28,8 +28,8 @@ class Terminal:
             fcntl.ioctl(inner, termios.TIOCSCTTY, 0)
 
         os.fchown(inner, user.uid, user.gid)
-        self.child = user.popen(["sallyport", "run", *argv], stdin=inner, stdout=inner, stderr=inner,
-                                preexec_fn=own_session)
+        ends = {"stdin": inner, "stdout": inner, "stderr": inner, **instead}
+        self.child = user.popen(["sallyport", "run", *argv], preexec_fn=own_session, **ends)
 
     def resize(self, rows, columns):
         fcntl.ioctl(self.outer, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -172,3 +172,25 @@ def test_terminal_comes_back_when_the_start_fails(terminal):
     t = terminal("--", "no-such-program")
     t.expect(b"no-such-program")
     assert t.end() == 127
+
+
+def test_input_from_a_pipe_and_output_on_a_terminal(terminal):
+    ours, theirs = os.pipe()
+    os.write(theirs, b"from a pipe\n")
+    os.close(theirs)
+    t = terminal("--", "sh", "-c", "cat; test ! -t 0 && test -t 1 && test -t 2 && echo mine > /dev/tty", stdin=ours)
+    os.close(ours)
+    t.expect(b"from a pipe\r")
+    t.expect(b"mine\r")
+    assert t.end() == 0
+
+
+def test_what_is_piped_on_is_written_as_ever(terminal):
+    ours, theirs = os.pipe()
+    t = terminal("--", "sh", "-c", "echo ready; read x", stdout=theirs)
+    os.close(theirs)
+    assert os.read(ours, 100) == b"ready\n"
+    os.close(ours)
+    assert termios.tcgetattr(t.inner)[1] & termios.OPOST, "lines of the next in the pipe would be a staircase"
+    t.type(b"x\n")
+    assert t.end() == 0

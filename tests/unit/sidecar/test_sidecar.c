@@ -6,7 +6,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef __has_feature /* clang; gcc has a macro */
+#if __has_feature(address_sanitizer)
+#define ADDRESS_SANITIZER true
+#endif
+#endif
+#if defined(ADDRESS_SANITIZER)
+#elif defined(__SANITIZE_ADDRESS__)
 #define ADDRESS_SANITIZER true
 #else
 #define ADDRESS_SANITIZER false
