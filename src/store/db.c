@@ -96,8 +96,12 @@ static int make_dir(const struct db *db, struct error *err)
         char old = *p;
         *p = '\0';
         struct stat st;
-        if (mkdir(path, 0700) < 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))) {
-            return error_set(err, errno, "store folder %s", path);
+        int why = mkdir(path, 0700) < 0 ? errno : 0;
+        if (why != 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))) {
+            return error_set(err, 0,
+                             "store folder %s: %s: set XDG_STATE_HOME to a folder that you can "
+                             "write",
+                             path, strerror(why));
         }
         *p = old;
     }
