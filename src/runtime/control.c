@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "runtime/call.h"
 #include "runtime/confine.h"
+#include "runtime/settle.h"
 #include "runtime/update.h"
 
 #include <errno.h>
@@ -61,7 +62,11 @@ static void on_secret(struct runtime *rt, struct ipc_message *m)
     if (ok && rt->version != NULL) {
         js_secret_changed(rt->version, name, put);
     }
-    control_reply(rt, m->fields[0], ok, ok ? SPAN_LIT("null") : span_str(err.text));
+    if (ok) {
+        settle_then_reply(rt, m->fields[0]);
+    } else {
+        control_reply(rt, m->fields[0], false, span_str(err.text));
+    }
 }
 
 /* The whole of a memfd, mapped; {NULL, 0} for an empty one. */

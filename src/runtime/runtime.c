@@ -5,6 +5,7 @@
 #include "runtime/control.h"
 #include "runtime/exchange.h"
 #include "runtime/fetch.h"
+#include "runtime/settle.h"
 #include "runtime/watchdog.h"
 
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
     rt->loop = loop;
     rt->confine = true;
     list_init(&rt->instances);
+    list_init(&rt->settling);
     list_init(&rt->idle);
     rt->secrets = secrets_create();
     if (rt->secrets == NULL || (control_fd >= 0 && control_open(rt, control_fd, err) != 0)) {
@@ -33,6 +35,7 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
 
 void runtime_destroy(struct runtime *rt)
 {
+    settle_drop(rt);
     while (!list_empty(&rt->instances)) {
         instance_destroy(LIST_ENTRY(rt->instances.next, struct instance, node));
     }

@@ -39,6 +39,7 @@ struct runtime {
     struct js_version *version; /* the same */
     struct watchdog *watchdog;  /* the same */
     struct list instances;      /* struct instance.node */
+    struct list settling;       /* answers that wait, settle.h */
     struct loop_timer *clock;   /* limits in time */
     struct loop_timer *warm;
     struct task tasks[JS_TASKS_MAX + 1];
