@@ -8,7 +8,8 @@
 
 #define GATE_OUT_SOFT (512u * 1024u)        /* bodies wait while more output than this is queued */
 #define GATE_OUT_HARD (16u * 1024u * 1024u) /* control frames over this end the gate */
-#define GATE_IN_BYTES (128u * 1024u)        /* one read; also the budget of one wake-up */
+/* One read, and the budget of one wake-up: two whole frames, so that bodies keep their pieces. */
+#define GATE_IN_BYTES (2u * (GATE_FRAME_MAX + WIRE_FRAME_BYTES))
 #define GATE_BUCKETS  256u
 
 struct stream {

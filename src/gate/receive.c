@@ -3,6 +3,8 @@
  */
 #include "gate/core.h"
 
+#define DATA_PIECE 16384u /* of a frame that is not whole yet: one TLS record */
+
 /* How a frame is handled. stream is NULL only for frames that open one or belong to none. */
 typedef void (*frame_fn)(struct gate *g, struct stream *s, uint32_t id, struct span payload);
 
@@ -219,6 +221,11 @@ static size_t step(struct gate *g, struct span in)
 {
     if (g->data_left > 0) {
         size_t n = in.len < g->data_left ? in.len : g->data_left;
+        if (n < g->data_left) {
+            /* The rest is on its way. A tail of a few bytes by itself would become a TLS record and
+             * a send of its own. */
+            n -= n % DATA_PIECE;
+        }
         g->data_left -= n;
         if (n > 0 && gate_stream_find(g, g->data_stream) != NULL) {
             g->events->data(g->arg, g->data_stream, span_of(in.ptr, n));
