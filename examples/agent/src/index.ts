@@ -9,7 +9,7 @@ interface Env {
 
 export class AgentSandbox extends Sandbox<Env> {
   enableInternet = false;
-  allowedHosts = ["*.example.test", "*.example.test", "github.com"];
+  allowedHosts = ["*.example.test", "github.com"];
   deniedHosts = ["telemetry.example.test"];
 }
 
