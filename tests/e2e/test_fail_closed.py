@@ -109,16 +109,19 @@ def test_the_spare_has_the_secrets_of_the_moment(user, origin, live):
 
 
 def test_supervisor_killed_ends_everything(user, origin):
+    # Seconds that no other process of this machine sleeps for.
+    first, second = f"sleep {90_000_000 + os.getpid()}", f"sleep {95_000_000 + os.getpid()}"
     child = user.popen(["sallyport", "run", "--id", "orphan", "--", "sh", "-c",
-                        "setsid sleep 986 & echo started; sleep 987"], text=True)
+                        f"setsid {first} & echo started; {second}"], text=True)
     assert child.stdout.readline() == "started\n"
+
+    def commands():
+        out = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
+        return {line for line in out.splitlines() if line in (first, second)}
+    wait_for(lambda: commands() == {first, second}, 5, "both commands")
     child.kill()
     child.wait()
-
-    def gone():
-        args = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True).stdout
-        return not gate_processes(user) and "sleep 986" not in args and "sleep 987" not in args
-    wait_for(gone, 5, "the end of every process")
+    wait_for(lambda: not gate_processes(user) and not commands(), 5, "the end of every process")
 
 
 def test_sigterm_ends_the_command(user):

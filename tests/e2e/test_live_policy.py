@@ -1,11 +1,8 @@
 """Policy that changes while the sandbox runs, from the shell and from code."""
 import json
-import threading
-import time
-
-import pytest
 
 import app
+from conftest import wait_for
 
 KEEP_ALIVE = r"""
 import http.client, ssl, sys, json
@@ -117,16 +114,12 @@ def test_rotation_is_complete_when_the_command_returns(user, origin):
     user.write("pound.py", script)
     child = user.popen(["sallyport", "run", "-c", str(folder), "--id", "rot",
                         *origin.options(*app.HOSTS), "--", "python3", "pound.py"], text=True)
-    deadline = time.monotonic() + 20
-    while len(origin.requests) < 20 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: len(origin.requests) >= 20, 20, "the first requests")
     for turn in range(5):
         value = f"rotated-{turn}"
         ok(user.sallyport("secret", "put", "TOKEN", stdin=value))
         at = len(origin.requests)
-        until = time.monotonic() + 10
-        while len(origin.requests) < at + 40 and time.monotonic() < until:
-            time.sleep(0.005)
+        wait_for(lambda: len(origin.requests) >= at + 40, 10, "requests after the rotation")
         seen = [dict(r["headers"]).get("x-auth-token") for r in origin.requests[at:at + 40]]
         assert len(seen) == 40 and set(seen) == {value}, (turn, seen)
     out, err = child.communicate(timeout=30)

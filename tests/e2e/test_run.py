@@ -1,12 +1,14 @@
 """The first thing a user does: a command runs, its traffic is captured, nothing needs a setting."""
 import json
 import os
+import pathlib
 import re
+import time
 
 import pytest
 
 import app
-from conftest import gate_processes, wait_for
+from conftest import gate_processes, processes_of, wait_for
 
 
 def test_exit_status_is_the_commands(user):
@@ -198,6 +200,34 @@ def test_two_sandboxes_do_not_trust_each_other(user, origin):
     r = user.sallyport("run", "--allow", "*.example.test", "--", "curl", "-sS", "--cacert", "other.pem",
                        "--capath", "/nonexistent", "https://plain.example.test/")
     assert r.code == 60, r
+
+
+def test_no_file_holds_the_ca_key(user, origin, live):
+    """While it runs: no key in a file that this run could have written, none that a door holds open."""
+    marks = (b"PRIVATE KEY", b"\x02\x01\x01\x04\x20")  # PEM; RFC 5915: version 1, 32 bytes
+    own = [user.work, user.private, user.work.parent / f".cache-{user.uid}"]
+    own += [p for p in (pathlib.Path("/run/sallyport"), pathlib.Path("/var/cache/sallyport"))
+            if user.name == "root" and p.exists()]
+    began = time.time()
+    run = live("--id", "keyless", "--allow", "*.example.test", *origin.options("plain.example.test"))
+    out, _ = run.sh("curl -sS -o /dev/null -w '%{http_code}' https://plain.example.test/")
+    assert out == "200"
+    seen = 0
+    for path in (p for top in own for p in top.rglob("*") if p.is_file() and not p.is_symlink()):
+        seen += 1
+        if path.stat().st_mtime >= began - 1:
+            text = path.read_bytes()
+            assert not any(m in text for m in marks), path
+    assert seen > 0
+    inside, _ = run.sh("find / -xdev -newermt '-1 minute' -type f -size -4M 2>/dev/null | "
+                       "xargs -r grep -alF 'PRIVATE KEY' 2>/dev/null; "
+                       "grep -rlF 'PRIVATE KEY' /run /etc/cloudflare /tmp /var/tmp $HOME 2>/dev/null")
+    assert inside.strip() == ""
+    sidecar, = processes_of(user, "sallyport-sidecar keyless")
+    held = [os.readlink(f"/proc/{sidecar}/fd/{fd}") for fd in os.listdir(f"/proc/{sidecar}/fd")]
+    assert any("socket:" in h for h in held)
+    assert [h for h in held if h.startswith("/") and h != "/dev/null" and "memfd" not in h
+            and "secretmem" not in h] == [], held
 
 
 def test_per_instance_credential(user, origin):
