@@ -115,6 +115,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(int(path.split("/")[2]), b"status\n")
         elif path.startswith("/redirect/"):
             self.answer(302, b"", [("Location", path[len("/redirect/"):])])
+        elif path == "/hang":
+            self.server.owner.release.wait(30)
+            self.answer(200, b"late\n")
         elif path == "/cut":
             self.send_response(200)
             self.send_header("Content-Length", "1000")
@@ -192,6 +195,7 @@ class Origin:
 
     def __init__(self, authority, certificate=None):
         self.requests, self.handshakes, self.streamed = [], 0, 0
+        self.release = threading.Event()  # /hang answers once it is set
         self.authority = authority
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate or authority.issue())
@@ -206,6 +210,7 @@ class Origin:
         return self
 
     def __exit__(self, *exc):
+        self.release.set()
         for server in self.servers:
             server.shutdown()
             server.server_close()

@@ -127,6 +127,19 @@ def test_rotation_is_complete_when_the_command_returns(user, origin):
     assert int(out) > 100
 
 
+def test_rotation_does_not_wait_for_a_slow_upstream(user, origin):
+    """The old request is out and unanswered: the command returns all the same, in bounded time."""
+    folder = app.write(user)
+    child = user.popen(["sallyport", "run", "-c", str(folder), "--id", "slow", *origin.options(*app.HOSTS),
+                        "--", "curl", "-sS", "https://api.example.test/hang"], text=True)
+    wait_for(lambda: origin.requests, 20, "the request that hangs")
+    put = ok(user.sallyport("secret", "put", "TOKEN", stdin="rotated"))
+    assert put.seconds < 4
+    assert child.poll() is None
+    origin.release.set()
+    assert child.communicate(timeout=10)[0] == "late\n"
+
+
 def test_inspect_and_ps(user, origin):
     folder = app.write(user)
     c = Client(user, "-c", folder, "--id", "seen", *origin.options(*app.HOSTS))
