@@ -25,7 +25,7 @@
 #define IPC_BODY_MAX   (32u * 1024u * 1024u) /* a KV value of 25 MiB and its names */
 #define IPC_QUEUE_MAX  (64u * 1024u * 1024u) /* bytes that wait to be written */
 #define IPC_FDS_MAX    8u
-#define IPC_FIELDS_MAX 8u
+#define IPC_FIELDS_MAX 12u
 #define IPC_CHILD_FD   3 /* a child finds its channel to the supervisor here */
 
 struct ipc_message {

@@ -42,11 +42,25 @@ enum js_body_kind {
     JS_BODY_SOURCE,   /* source, given: a stream that JavaScript produces; closed by the host */
 };
 
+struct object_db; /* store/object.h */
+
 struct js_body {
     enum js_body_kind kind;
     uint32_t id;
     struct span bytes;
     struct source *source;
+};
+
+/* What code asks of a sandbox; op and args are those of docs/control.md ("RUNTIME_CONTAINER"). */
+struct js_container {
+    uint32_t call; /* answered by js_container_done */
+    uint32_t task;
+    void *owner;          /* the instance whose sandbox it is */
+    struct span op;       /* "start", "run", "signal", "session", "processes", "logs", "forget",
+                             "stop", "destroy" */
+    struct span args;     /* JSON object */
+    struct js_body input; /* of "run": what is written to the process's standard input, then its
+                             end; kind NONE: /dev/null */
 };
 
 enum js_redirect { JS_REDIRECT_FOLLOW, JS_REDIRECT_MANUAL, JS_REDIRECT_ERROR };
@@ -61,6 +75,9 @@ struct js_fetch {
     struct js_changes headers;
     struct js_body body;
     enum js_redirect redirect;
+    void *sandbox; /* owner of an instance: the request goes to a server inside its sandbox, on
+                      loopback and this port, past no policy; NULL: to the world */
+    uint16_t port;
 };
 
 enum js_result_kind { JS_RESULT_RESPONSE, JS_RESULT_ERROR };
@@ -72,7 +89,11 @@ struct js_result {
     uint32_t base;     /* fetch whose headers it starts from, or 0; still open during the call */
     struct js_changes headers;
     struct js_body body;
+    bool more; /* the task goes on after its result (waitUntil): it is over at host->over */
 };
+
+#define JS_ALARM_GET    (-1)
+#define JS_ALARM_DELETE (-2)
 
 enum js_kv_op { JS_KV_GET, JS_KV_PUT, JS_KV_DELETE, JS_KV_LIST };
 
@@ -114,7 +135,26 @@ struct js_host {
     /* error.ptr NULL: result is JSON ("null" for undefined). */
     void (*call_done)(void *arg, uint32_t task, struct span result, struct span error);
 
+    /* A task whose result said `more`, or of a call that has been answered, has done its work. */
+    void (*over)(void *arg, uint32_t task);
+
     void (*kv)(void *arg, const struct js_kv *kv);
+
+    /* Code uses an object of an exported class that is not here yet: the host fetches what is
+     * stored of it, makes it by js_instance_create and answers js_object_done. name may be empty.
+     */
+    void (*object)(void *arg, uint32_t call, struct span class_name, struct span id,
+                   struct span name);
+    /* The id that a name has in a class, 64 hex digits and NUL; name.ptr NULL: a new unique one.
+     * false: no such class. object_id_is: was this id made for that class? Both at once. */
+    bool (*object_id)(void *arg, struct span class_name, struct span name, char out[65]);
+    bool (*object_id_is)(void *arg, struct span class_name, struct span id);
+    /* An instance's own storage, opened when first asked for; lent as long as the instance. NULL:
+     * it could not be opened, *why (lent until the next call) says why. */
+    struct object_db *(*storage)(void *arg, void *owner, struct span *why);
+    /* time_ms since 1970 sets; ALARM_GET asks; ALARM_DELETE removes. Answered by js_alarm_done. */
+    void (*alarm)(void *arg, uint32_t call, void *owner, int64_t time_ms);
+    void (*container)(void *arg, const struct js_container *c);
     /* One of the setters of an instance, from code; answered by js_policy_done. args is a JSON
      * array, facts what the instance's properties are now (as js_instance_create gave them). */
     void (*policy_set)(void *arg, uint32_t call, void *owner, struct span method, struct span args,

@@ -55,9 +55,16 @@ struct js_named {
     uint32_t handler;
 };
 
-/* An exported class that extends Container or Sandbox; own keys and the parents', in order. */
+enum js_class_kind {
+    JS_CLASS_SANDBOX, /* extends Container or Sandbox: has a policy, and a sandbox when started */
+    JS_CLASS_OBJECT,  /* extends DurableObject: an object without a sandbox */
+    JS_CLASS_ENTRYPOINT, /* extends WorkerEntrypoint: made anew for each call, never an instance */
+};
+
+/* An exported class; handlers and hosts hold own keys and the parents', in order. */
 struct js_class {
-    struct span name;          /* of the export */
+    struct span name; /* of the export */
+    enum js_class_kind kind;
     struct js_named *handlers; /* outboundHandlers */
     size_t handler_count;
     struct js_named *hosts; /* outboundByHost */
@@ -78,16 +85,30 @@ void js_unload(struct js_version *v);
 /* Lent until js_unload. */
 const struct js_class *js_classes(const struct js_version *v, size_t *count);
 
+/* What `export default` has (an object, or a class that extends WorkerEntrypoint). */
+struct js_worker {
+    bool fetch;
+    bool scheduled;
+};
+struct js_worker js_worker(const struct js_version *v);
+
+/* No task runs in it but those of its instances, and no promise of waitUntil is open: a version
+ * that was replaced may be unloaded. */
+bool js_idle(const struct js_version *v);
+
 /* A secret was put or removed: handlers read host->secret anew. */
 void js_secret_changed(struct js_version *v, struct span name, bool present);
 
 struct js_instance_spec {
     struct span id;         /* ctx.containerId, ctx.id */
+    struct span name;       /* ctx.id.name; empty: none is known */
     struct span class_name; /* one of js_classes */
-    void *owner;            /* goes to the callbacks that name an instance */
+    uint32_t task; /* of its own: what its code starts belongs to it, until it is destroyed */
+    void *owner;   /* goes to the callbacks that name an instance */
 };
 
-/* Runs the class's constructor. *facts gets
+/* Runs the class's constructor; what it put off by blockConcurrencyWhile, its events wait for.
+ * For JS_CLASS_OBJECT facts are "{}". *facts gets
  * {"allowedHosts": [..]|null, "deniedHosts": [..]|null, "enableInternet": bool,
  *  "interceptHttps": bool, "allowedTcp": [..]|null}; a property of the wrong type is an error. */
 struct js_instance *js_instance_create(struct js_version *v, const struct js_instance_spec *spec,
@@ -104,6 +125,16 @@ struct js_dispatch {
 /* Runs a handler for the request that the host knows by the task's id. host->done may be called
  * before this returns. */
 void js_dispatch(struct js_version *v, const struct js_dispatch *d);
+
+/* Runs the Worker's own fetch() for the request that the host knows by the task's id: the request
+ * of a client of ours, not of a sandbox. Answered by host->done. */
+void js_serve(struct js_version *v, uint32_t task);
+
+/* Runs scheduled() of the Worker: detail is {"cron","scheduledTime"}. Answered by host->call_done.
+ */
+void js_scheduled(struct js_version *v, uint32_t task, struct span detail);
+/* Runs alarm() of the instance: detail is {"isRetry","retryCount","scheduledTime"}. */
+void js_alarm(struct js_instance *inst, uint32_t task, struct span detail);
 
 /* Calls a public method of the instance: own or inherited below Container, not the constructor,
  * no name that begins with "_" or "#". args is a JSON array. Answered by host->call_done, maybe
@@ -134,6 +165,26 @@ struct js_kv_result {
     struct span metadata; /* JSON or empty */
 };
 void js_kv_done(struct js_version *v, uint32_t call, const struct js_kv_result *res);
+
+/* Answers host->object: inst, or NULL and why. */
+void js_object_done(struct js_version *v, uint32_t call, struct js_instance *inst, struct span why);
+
+struct js_container_result {
+    bool ok;
+    struct span value;  /* JSON, or the sentence of the error */
+    struct source *out; /* given: of "run" and "logs", standard output; NULL: none */
+    struct source *err; /* the same, standard error */
+};
+void js_container_done(struct js_version *v, uint32_t call, const struct js_container_result *res);
+/* A process that "run" started has ended; told after its output sources have been given. how is
+ * "exit", "signal", "timeout" or "lost" (the sandbox ended first). */
+void js_process_ended(struct js_instance *inst, uint32_t process, struct span how, uint32_t number);
+/* The sandbox runs, or has ended (status, or why it could not go on). Runs the class's hooks. */
+void js_container_started(struct js_instance *inst);
+void js_container_ended(struct js_instance *inst, int status, struct span why);
+
+/* ok false: why is the message. time_ms -1: no alarm is set. */
+void js_alarm_done(struct js_version *v, uint32_t call, bool ok, int64_t time_ms, struct span why);
 
 /* Answers host->policy_set; error NULL: it holds. Else its text is the message of an Error. */
 void js_policy_done(struct js_version *v, uint32_t call, const char *error);

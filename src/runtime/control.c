@@ -134,8 +134,9 @@ static void on_instance_add(struct runtime *rt, struct ipc_message *m)
     buf_init(&facts, 4u * 1024u * 1024u);
     struct instance_spec spec = {.id = m->fields[1],
                                  .class_name = m->fields[2],
-                                 .options = m->fields[3],
-                                 .state = m->fields[4]};
+                                 .name = m->fields[3],
+                                 .options = m->fields[4],
+                                 .state = m->fields[5]};
     struct instance *inst = instance_create(rt, &spec, &facts, &err);
     bool ok = inst != NULL && instance_gate(inst, steal_fd(&m->fds[0]), &err) == 0;
     if (inst != NULL && !ok) {
@@ -217,7 +218,14 @@ static void on_message(void *arg, struct ipc_message *m)
         loop_stop(rt->loop);
         return;
     }
-    handlers[m->type](rt, m);
+    void (*handle)(struct runtime *, struct ipc_message *) =
+        m->type < sizeof handlers / sizeof handlers[0] ? handlers[m->type] : NULL;
+    if (handle == NULL) {
+        log_error("control channel: a message of type %u is not for this runtime", m->type);
+        loop_stop(rt->loop);
+        return;
+    }
+    handle(rt, m);
 }
 
 static void on_closed(void *arg, const char *why)

@@ -41,6 +41,7 @@ struct instance {
 struct instance_spec { /* lent for the call */
     struct span id;
     struct span class_name; /* empty: the only class */
+    struct span name;       /* what the id was made of; empty: not known */
     struct span options;
     struct span state; /* empty: none */
 };

@@ -185,8 +185,8 @@ void runtime_link_secret(struct runtime_link *r, struct span name, struct span v
 void runtime_link_add(struct runtime_link *r, const struct runtime_instance *i, runtime_reply_fn fn,
                       void *arg)
 {
-    struct span f[5] = {{0}, i->id, i->class_name, i->options, i->state};
-    ask(r, RUNTIME_INSTANCE_ADD, f, 5, i->gate, fn, arg);
+    struct span f[6] = {{0}, i->id, i->class_name, i->name, i->options, i->state};
+    ask(r, RUNTIME_INSTANCE_ADD, f, 6, i->gate, fn, arg);
 }
 
 void runtime_link_remove(struct runtime_link *r, struct span id, runtime_reply_fn fn, void *arg)

@@ -53,6 +53,7 @@ struct runtime_app {
 struct runtime_instance {
     struct span id;
     struct span class_name;
+    struct span name; /* what the id was made of, or empty */
     struct span options;
     struct span state;
     int gate; /* lent */

@@ -139,7 +139,7 @@ static void add(const char *id, const char *class_name, const char *options, con
 {
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    tell(RUNTIME_INSTANCE_ADD, (const char *const[]){"1", id, class_name, options, stored}, 5,
+    tell(RUNTIME_INSTANCE_ADD, (const char *const[]){"1", id, class_name, "", options, stored}, 6,
          &fds[0], 1);
     close(fds[0]);
     close(fds[1]);

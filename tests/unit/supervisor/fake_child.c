@@ -182,7 +182,7 @@ static void runtime_message(void)
         say(RUNTIME_READY, &fact, 1, NULL, 0);
         break;
     case RUNTIME_INSTANCE_ADD:
-        snprintf(state, sizeof state, SPAN_FMT, SPAN_ARG(msg.fields[4]));
+        snprintf(state, sizeof state, SPAN_FMT, SPAN_ARG(msg.fields[5]));
         if (state[0] == 0) {
             snprintf(state, sizeof state, "null");
         }
