@@ -279,7 +279,10 @@ static int build(struct instance *inst, const struct instance_spec *spec, struct
     }
     buf_init(&facts, POLICY_STATE_MAX);
     if (inst->cls != NULL) {
-        struct js_instance_spec js = {span_str(inst->id), inst->cls->name, inst};
+        struct js_instance_spec js = {.id = span_str(inst->id),
+                                      .name = spec->name,
+                                      .class_name = inst->cls->name,
+                                      .owner = inst};
         inst->js = js_instance_create(rt->version, &js, &facts, err);
         rc = inst->js != NULL ? 0 : -1;
     }

@@ -25,6 +25,8 @@ static void on_message(void *arg, struct ipc_message *msg)
     case SIDECAR_START:
     case SIDECAR_GATE:
     case SIDECAR_INTERCEPT:
+    case SIDECAR_FRONT:
+    case SIDECAR_DRAIN:
         break;
     }
 }

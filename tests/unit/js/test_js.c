@@ -60,7 +60,8 @@ static struct js_instance *create(const char *id, const char *class_name, char *
 {
     struct buf out;
     buf_init(&out, 4096);
-    struct js_instance_spec spec = {span_str(id), span_str(class_name), (void *)(uintptr_t)id};
+    struct js_instance_spec spec = {
+        .id = span_str(id), .class_name = span_str(class_name), .owner = (void *)(uintptr_t)id};
     struct js_instance *inst = js_instance_create(host.version, &spec, &out, err);
     snprintf(facts, room, SPAN_FMT, SPAN_ARG(buf_span(&out)));
     buf_free(&out);
@@ -466,7 +467,7 @@ static void unload_in_the_middle(void **state)
     assert_non_null(other->version);
     struct buf facts;
     buf_init(&facts, 4096);
-    struct js_instance_spec spec = {SPAN_LIT("i"), SPAN_LIT("A"), NULL};
+    struct js_instance_spec spec = {.id = SPAN_LIT("i"), .class_name = SPAN_LIT("A")};
     struct js_instance *inst = js_instance_create(other->version, &spec, &facts, &err);
     size_t n;
     const struct js_class *c = js_classes(other->version, &n);
