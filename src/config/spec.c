@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static const char *const mode_names[] = {"run", "check", NULL};
+static const char *const mode_names[] = {"run", "check", "up", NULL};
 
 static const struct shape_field secret_fields[] = {
     {.name = "name", SHAPE_STRING, offsetof(struct spec_secret, name), true},
@@ -47,7 +47,7 @@ static const struct shape bind_shape = {sizeof(struct spec_bind), bind_fields, 3
 
 static const struct shape_field spec_fields[] = {
     {.name = "mode", SHAPE_NAME, offsetof(struct spec, mode), true, .names = mode_names},
-    STRING(id, true),
+    STRING(id, false),
     STRING(class_name, false),
     {.name = "keep_state", SHAPE_BOOL, offsetof(struct spec, keep_state), false},
     OBJECT(app),
@@ -55,6 +55,7 @@ static const struct shape_field spec_fields[] = {
     DESCRIPTOR(bundle_fd),
     DESCRIPTOR(map_fd),
     STRUCTS(secrets, secret_count, &secret_shape),
+    STRING(config, false),
     STRING(config_dir, false),
     STRINGS(inputs),
     STRING(dev_vars, false),
@@ -66,6 +67,9 @@ static const struct shape_field spec_fields[] = {
     STRINGS(argv),
     STRINGS(env),
     STRING(cwd, false),
+    STRING(listen, false),
+    STRINGS(crons),
+    {.name = "watch", SHAPE_BOOL, offsetof(struct spec, watch), false},
     STRING(check_method, false),
     STRINGS(check_urls),
     STRINGS(private_paths),
@@ -145,6 +149,15 @@ static int check_binds(const struct spec *s, struct error *err)
 
 static int check_mode(const struct spec *s, struct error *err)
 {
+    if (s->mode != SPEC_UP && s->id == NULL) {
+        return error_set(err, 0, "id: missing");
+    }
+    if (s->mode == SPEC_UP && (s->listen == NULL || s->cwd == NULL || s->socket == NULL)) {
+        return error_set(err, 0, "mode up: listen, cwd and socket are needed");
+    }
+    if (s->mode == SPEC_UP && s->watch && s->config == NULL) {
+        return error_set(err, 0, "mode up: watch needs a config");
+    }
     if (s->mode == SPEC_RUN && (s->argv.count == 0 || s->cwd == NULL || s->socket == NULL)) {
         return error_set(err, 0, "mode run: argv, cwd and socket are needed");
     }
@@ -159,6 +172,7 @@ static int spec_check(const struct spec *s, struct error *err)
     const struct {
         const char *name, *path;
     } paths[] = {
+        {"config", s->config},
         {"config_dir", s->config_dir},
         {"dev_vars", s->dev_vars},
         {"home", s->home},

@@ -1,5 +1,5 @@
 /*
- * spec: everything `sallyport run` and `sallyport check -c` decided before the supervisor starts.
+ * spec: everything `sallyport run`, `up` and `check -c` decided before the supervisor starts.
  *
  * The CLI parses options, reads the configuration, bundles the module, and writes one JSON object
  * into a memfd whose number is the supervisor's only argument (`sallyport-supervisor --spec=N`).
@@ -21,6 +21,7 @@
 enum spec_mode {
     SPEC_RUN,   /* one sandbox for one command, then the end */
     SPEC_CHECK, /* no sandbox: load the module, judge check_urls, print a JSON line each */
+    SPEC_UP,    /* the daemon: many sandboxes, the Worker's fetch() on `listen` */
 };
 
 struct spec_strings {
@@ -41,11 +42,12 @@ struct spec_bind {
 
 struct spec {
     enum spec_mode mode;
-    char *id;         /* of the instance; for SPEC_CHECK any */
-    char *class_name; /* NULL: the module's only class */
+    char *id;         /* of the instance; for SPEC_CHECK any; NULL for SPEC_UP */
+    char *class_name; /* NULL: the module's only class. SPEC_UP: that of `create` without --class */
     bool keep_state;  /* the id was chosen: what is set at run time outlives this run */
 
-    /* For the runtime, passed on as bytes (docs/control.md): `app`, `options`. */
+    /* For the runtime, passed on as bytes (docs/control.md): `app`, `options` (of each instance).
+     */
     char *app;
     char *options;
     int bundle_fd; /* owned by the spec: memfds, empty without a module. -1 after steal_fd */
@@ -54,13 +56,14 @@ struct spec {
     size_t secret_count;
 
     /* The policy's own files. */
+    char *config;     /* the file of it: wrangler.jsonc, or the module; NULL without one */
     char *config_dir; /* folder of the configuration or module; NULL without one */
     struct spec_strings
         inputs;     /* every file that was read, and folders of sources: read-only inside */
     char *dev_vars; /* dotenv beside the configuration, NULL when there was none */
     struct spec_strings dev_vars_ours; /* names in it that --secret overrides: not to be reread */
 
-    /* The view of files. */
+    /* The view of files. SPEC_UP: of every sandbox; no bind unless asked for. */
     struct spec_bind *binds;
     size_t bind_count;
     char *home;                   /* folder for $HOME; NULL: an empty tmpfs */
@@ -70,7 +73,12 @@ struct spec {
     /* The command. */
     struct spec_strings argv;
     struct spec_strings env; /* `K=V` of --env, over what the launcher starts from */
-    char *cwd;               /* inside */
+    char *cwd;               /* inside; SPEC_UP: /workspace, made by the launcher, or a bind's */
+
+    /* SPEC_UP */
+    char *listen;              /* `ADDR:PORT`, `[v6]:PORT`; literal addresses; port 0: any */
+    struct spec_strings crons; /* five-field expressions, as `triggers.crons` has them */
+    bool watch;                /* deploys by itself when a file of the configuration changes */
 
     /* SPEC_CHECK */
     char *check_method;

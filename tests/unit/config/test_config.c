@@ -331,6 +331,24 @@ static void spec_is_strict(void **state)
     assert_spec_fails("{\"mode\":\"fly\"}", "mode: not one of the known words");
 }
 
+static void spec_of_up_has_its_own_needs(void **state)
+{
+    (void)state;
+#define UP                                                                                         \
+    "{\"mode\":\"up\",\"app\":{},\"options\":{},\"state_dir\":\"/s\",\"socket\":\"/k\","           \
+    "\"cwd\":\"/workspace\",\"bundle_fd\":0,\"map_fd\":1"
+    assert_spec_fails(UP "}", "mode up: listen, cwd and socket are needed");
+    assert_spec_fails(UP ",\"listen\":\"127.0.0.1:1\",\"watch\":true}", "watch needs a config");
+    assert_spec_fails(UP ",\"listen\":\"127.0.0.1:1\",\"config\":\"x\"}",
+                      "config: not an absolute");
+    /* All it needs: only the descriptors of this test are not memfds. */
+    assert_spec_fails(UP ",\"listen\":\"127.0.0.1:1\",\"crons\":[\"* * * * *\"]}",
+                      "bundle_fd: descriptor 0 is not a memfd");
+    assert_spec_fails("{\"mode\":\"run\",\"app\":{},\"options\":{},\"state_dir\":\"/s\","
+                      "\"bundle_fd\":0,\"map_fd\":1}",
+                      "id: missing");
+}
+
 static void paths_are_cleaned(void **state)
 {
     (void)state;
@@ -466,6 +484,7 @@ int main(void)
         IN_FOLDER(other_paths_say_what_was_expected),
         cmocka_unit_test(spec_survives_the_way),
         cmocka_unit_test(spec_is_strict),
+        cmocka_unit_test(spec_of_up_has_its_own_needs),
         cmocka_unit_test(paths_are_cleaned),
         cmocka_unit_test(sockets_have_a_length),
         cmocka_unit_test(esbuild_complaints_become_one_line),
