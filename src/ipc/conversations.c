@@ -40,10 +40,11 @@ const struct ipc_rule ipc_runtime_hears[] = {
     {"front", RUNTIME_FRONT, 0, 1, 1},
     {"name", RUNTIME_NAME, 3, 0, 0},
     {"fire", RUNTIME_FIRE, 6, 0, 0},
-    {"object-done", RUNTIME_OBJECT_DONE, 4, 0, 0},
+    {"object-done", RUNTIME_OBJECT_DONE, 6, 0, 0},
     {"container-done", RUNTIME_CONTAINER_DONE, 3, 0, 3},
     {"process", RUNTIME_PROCESS, 4, 0, 0},
     {"alarm-done", RUNTIME_ALARM_DONE, 3, 0, 0},
+    {"instance-started", RUNTIME_INSTANCE_STARTED, 2, 0, 0},
     {0},
 };
 

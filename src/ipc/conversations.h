@@ -74,11 +74,14 @@ enum ipc_runtime_message {
                            name has in that class (64 hex digits) */
     RUNTIME_FIRE,       /* [seq, kind "alarm"/"scheduled", id or empty, class, name, detail json]
                            REPLY: it ran to its end without an error */
-    RUNTIME_OBJECT_DONE,    /* [call, ok, state json or empty; or sentence, options json] */
+    RUNTIME_OBJECT_DONE,    /* [call, ok, state json or empty; or sentence, options json, class,
+                               name or empty] */
     RUNTIME_CONTAINER_DONE, /* [call, ok, payload or sentence]  fds: what the op gives, 0 to 3 */
     RUNTIME_PROCESS,    /* [id, process, how "exit"/"signal"/"timeout"/"lost", number]  a process
                            that a "run" started has ended */
     RUNTIME_ALARM_DONE, /* [call, ok, time in ms or empty; or sentence] */
+    RUNTIME_INSTANCE_STARTED, /* [id, "new"/"again"]  its agent is ready. new: the hook onStart
+                                 runs; again: it ran before this runtime took over */
     /* runtime -> supervisor */
     RUNTIME_READY, /* [app facts json: classes and what each configures]  module evaluated, confined
                     */
@@ -91,7 +94,8 @@ enum ipc_runtime_message {
     RUNTIME_EVENT,     /* [instance id, json lines joined by newline]  egress events, contract 4 */
     RUNTIME_LOG,       /* [instance id or empty, level, text]  console.* and failures of handlers */
     RUNTIME_OBJECT,    /* [call, id, class, name or empty]  code uses an object that is not here:
-                          answered by OBJECT_DONE with what is stored of it */
+                          answered by OBJECT_DONE with what is stored of it. class empty: the
+                          supervisor itself named the id (CALL, CHECK) and knows its class */
     RUNTIME_CONTAINER, /* [call, id, op, eight fields]  what code asks of a sandbox,
                           docs/control.md; answered by CONTAINER_DONE. The fields of "run" are
                           AGENT_RUN's, relayed */

@@ -135,7 +135,8 @@ struct js_host {
     /* error.ptr NULL: result is JSON ("null" for undefined). */
     void (*call_done)(void *arg, uint32_t task, struct span result, struct span error);
 
-    /* A task whose result said `more`, or of a call that has been answered, has done its work. */
+    /* A task has done its work: of a result that said `more`, and always after call_done (at once
+     * when nothing is left to wait for). Its id is free. Not called for a task that was aborted. */
     void (*over)(void *arg, uint32_t task);
 
     void (*kv)(void *arg, const struct js_kv *kv);

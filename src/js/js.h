@@ -113,6 +113,10 @@ struct js_instance_spec {
  *  "interceptHttps": bool, "allowedTcp": [..]|null}; a property of the wrong type is an error. */
 struct js_instance *js_instance_create(struct js_version *v, const struct js_instance_spec *spec,
                                        struct buf *facts, struct error *err);
+/* Nothing of it is under way: no call, no open promise of waitUntil or blockConcurrencyWhile, no
+ * timer, fetch or answer that its own task waits for. Then it may be destroyed and made again
+ * later without anybody noticing; stubs stay good. */
+bool js_instance_idle(const struct js_instance *inst);
 void js_instance_destroy(struct js_instance *inst); /* its tasks were aborted or are over */
 
 struct js_dispatch {
@@ -179,8 +183,9 @@ void js_container_done(struct js_version *v, uint32_t call, const struct js_cont
 /* A process that "run" started has ended; told after its output sources have been given. how is
  * "exit", "signal", "timeout" or "lost" (the sandbox ended first). */
 void js_process_ended(struct js_instance *inst, uint32_t process, struct span how, uint32_t number);
-/* The sandbox runs, or has ended (status, or why it could not go on). Runs the class's hooks. */
-void js_container_started(struct js_instance *inst);
+/* The sandbox runs, or has ended (status, or why it could not go on). Runs the class's hooks;
+ * anew false: it ran before this object was made (a redeploy, a successor), onStart is not run. */
+void js_container_started(struct js_instance *inst, bool anew);
 void js_container_ended(struct js_instance *inst, int status, struct span why);
 
 /* ok false: why is the message. time_ms -1: no alarm is set. */
