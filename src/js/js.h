@@ -140,8 +140,8 @@ void js_scheduled(struct js_version *v, uint32_t task, struct span detail);
 /* Runs alarm() of the instance: detail is {"isRetry","retryCount","scheduledTime"}. */
 void js_alarm(struct js_instance *inst, uint32_t task, struct span detail);
 
-/* Calls a public method of the instance: own or inherited below Container, not the constructor,
- * no name that begins with "_" or "#". args is a JSON array. Answered by host->call_done, maybe
+/* Calls a public method of the instance: own or inherited, not the constructor, no name that
+ * begins with "_" or "#". args is a JSON array. Answered by host->call_done, maybe
  * before this returns. */
 void js_call(struct js_instance *inst, uint32_t task, struct span method, struct span args);
 

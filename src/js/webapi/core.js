@@ -19,7 +19,8 @@ import { structuredClone } from './clone.js';
 import { clearTimeout, setInterval, setTimeout, timerDue } from './timers.js';
 import { URL, URLSearchParams } from './url.js';
 import { warm } from './warm.js';
-import { instanceDestroy, policyDone } from './workers.js';
+import { policyDone } from './container.js';
+import { instanceDestroy } from './objects.js';
 
 delete Atomics.wait; // it would block the loop for ever
 

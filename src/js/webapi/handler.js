@@ -11,7 +11,8 @@ import { Request, RequestFacts } from './request.js';
 import { Response } from './response.js';
 import { begin, end, enter, tasks } from './task.js';
 import { env } from './env.js';
-import { instanceCreate, instanceOf, publicMethod } from './workers.js';
+import { facts } from './container.js';
+import { instanceCreate, instanceOf, publicMethod } from './objects.js';
 
 const FLAG_REPLACE = 4, BODY_SHIFT = 3;
 
@@ -119,7 +120,7 @@ export function createInstance(number, id, className) {
   const cls = classNamed(className);
   if (cls === undefined) return `!no exported class "${className}"`;
   try {
-    return instanceCreate(number, id, cls, className);
+    return instanceCreate(number, id, cls, className, facts);
   } catch (e) {
     return `!${className}: ${placedError(e)}`;
   }

@@ -1,7 +1,8 @@
 // The user's module: evaluation, its exported classes, the table of handlers.
 
 import { errorText } from './inspect.js';
-import { Container, Sandbox, assigned, modules } from './workers.js';
+import { modules } from './builtins.js';
+import { Container, Sandbox, assigned } from './container.js';
 
 export const STATIC = 0, NAMED = 1, DENIED = 2;
 export const handlers = []; // {fn, kind, self}

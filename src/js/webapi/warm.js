@@ -7,7 +7,7 @@ import { handlers } from './module.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { tasks } from './task.js';
-import { instanceWarm } from './workers.js';
+import { instanceWarm } from './objects.js';
 
 const ROUNDS = 20;
 

@@ -594,8 +594,7 @@ static void calls(void **state)
                         "{\"hello\":\"w\xc3\xb6rld\",\"id\":\"b1\"}");
     assert_string_equal(call("later", "[3]")->result, "\"later\"");
     assert_non_null(strstr(call("boom", "[]")->error, "boom in a method"));
-    static const char *const refused[] = {"constructor", "_private", "setOutboundHandler",
-                                          "toString",    "nope",     "ctx"};
+    static const char *const refused[] = {"constructor", "_private", "toString", "nope", "ctx"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         assert_non_null(strstr(call(refused[i], "[]")->error, "no public method"));
     }

@@ -1,7 +1,7 @@
-// The workers API: Container and Sandbox with their statics and setters, and what the built-in
-// modules export.
+// Container and Sandbox: statics, setters, and the facts that policy needs of an instance.
 
-import { callBegin, callTake, env, noLocalForm } from './env.js';
+import { callBegin, callTake } from './env.js';
+import { DurableObject, isConstructing, recordOf } from './objects.js';
 import { owner, noTask } from './task.js';
 
 // class -> what was assigned through the accessors. A `static` field defines a property of its own
@@ -22,10 +22,6 @@ function found(cls, name) {
   return undefined;
 }
 
-// The instance that is being constructed: the base class takes its number.
-let constructing = null;
-const recordOf = new WeakMap(); // object -> {number, id, className, object}
-
 const SETTERS = [
   'setOutboundHandler', 'removeOutboundHandler', 'setOutboundByHost', 'setOutboundByHosts',
   'removeOutboundByHost', 'setAllowedHosts', 'setDeniedHosts', 'allowHost', 'denyHost',
@@ -35,7 +31,7 @@ const SETTERS = [
 function policySet(object, method, args) {
   const instance = recordOf.get(object);
   if (instance === undefined) throw new Error(`${method}: not an instance that Sallyport made`);
-  if (instance === constructing) throw new Error(`${method}: not possible in the constructor`);
+  if (isConstructing(instance)) throw new Error(`${method}: not possible in the constructor`);
   const task = owner();
   if (task === null) throw noTask(method);
   while (args.length !== 0 && args[args.length - 1] === undefined) args.pop();
@@ -50,13 +46,6 @@ export function policyDone(call, error) {
   else p.reject(new Error(error));
 }
 
-export class DurableObject {
-  constructor(ctx, env) {
-    this.ctx = ctx;
-    this.env = env;
-  }
-}
-
 export class Container extends DurableObject {
   defaultPort = undefined;
   requiredPorts = undefined;
@@ -69,13 +58,6 @@ export class Container extends DurableObject {
   deniedHosts = undefined;
   allowedTcp = undefined;
 
-  constructor(ctx, env) {
-    super(ctx, env);
-    if (constructing !== null && !recordOf.has(this) && constructing.object === null) {
-      constructing.object = this;
-      recordOf.set(this, constructing);
-    }
-  }
   static get outbound() {
     return found(this, 'outbound');
   }
@@ -119,16 +101,6 @@ for (const method of SETTERS) {
 
 export class Sandbox extends Container {}
 
-class ContainerProxy {}
-class RpcTarget {}
-class WorkerEntrypoint {
-  constructor(ctx, env) {
-    this.ctx = ctx;
-    this.env = env;
-  }
-}
-class WorkflowEntrypoint extends WorkerEntrypoint {}
-
 function isList(value) {
   return Array.isArray(value) && value.every((v) => typeof v === 'string');
 }
@@ -147,7 +119,7 @@ function boolFact(object, name) {
 }
 
 // What policy needs of an instance, as JSON.
-function facts(object) {
+export function facts(object) {
   return JSON.stringify({
     allowedHosts: listFact(object, 'allowedHosts'),
     deniedHosts: listFact(object, 'deniedHosts'),
@@ -156,103 +128,3 @@ function facts(object) {
     allowedTcp: listFact(object, 'allowedTcp'),
   });
 }
-
-const instances = [null];
-
-export function instanceOf(number) {
-  return instances[number];
-}
-
-// Instance 0 exists while the engine is warmed up.
-export function instanceWarm(on) {
-  instances[0] = on ? { number: 0, id: '', className: '', object: null } : null;
-}
-
-class InstanceId {
-  #id;
-  constructor(id) {
-    this.#id = id;
-    this.name = id;
-  }
-  toString() {
-    return this.#id;
-  }
-  equals(other) {
-    return `${other}` === this.#id;
-  }
-}
-
-function context(id) {
-  return {
-    id: new InstanceId(id),
-    props: {},
-    waitUntil() {},
-    passThroughOnException() {},
-    blockConcurrencyWhile: async (fn) => fn(),
-    get storage() {
-      throw noLocalForm('ctx.storage');
-    },
-    get container() {
-      throw noLocalForm('ctx.container');
-    },
-  };
-}
-
-export function instanceCreate(number, id, cls, className) {
-  const instance = { number, id, className, object: null };
-  constructing = instance;
-  try {
-    const object = new cls(context(id), env);
-    if (instance.object === null) {
-      instance.object = object;
-      recordOf.set(object, instance);
-    }
-    const text = facts(instance.object);
-    instances[number] = instance;
-    return text;
-  } finally {
-    constructing = null;
-  }
-}
-
-export function instanceDestroy(number) {
-  instances[number] = undefined;
-}
-
-// A public method: own or inherited below Container, by name.
-export function publicMethod(object, name) {
-  if (name === 'constructor' || name.startsWith('_') || name.startsWith('#')) return null;
-  for (let o = object; o !== null && o !== Container.prototype && o !== Sandbox.prototype;
-    o = Object.getPrototypeOf(o)) {
-    const d = Object.getOwnPropertyDescriptor(o, name);
-    if (d !== undefined) return typeof d.value === 'function' ? d.value : null;
-  }
-  return null;
-}
-
-function refuse(name) {
-  return { [name]() {
-    throw noLocalForm(`${name}()`);
-  } }[name];
-}
-
-const containers = {
-  Container, ContainerProxy,
-  outboundParams: (handler, params) => ({ handler, params }),
-  getContainer: refuse('getContainer'),
-  getRandom: refuse('getRandom'),
-  loadBalance: refuse('loadBalance'),
-  switchPort: refuse('switchPort'),
-};
-const sandbox = {
-  ...containers, Sandbox,
-  getSandbox: refuse('getSandbox'),
-  proxyToSandbox: refuse('proxyToSandbox'),
-};
-
-export const modules = new Map([
-  ['@cloudflare/containers', containers],
-  ['@cloudflare/sandbox', sandbox],
-  ['cloudflare:workers', { DurableObject, WorkerEntrypoint, WorkflowEntrypoint, RpcTarget, env }],
-  ['sallyport', sandbox],
-]);
