@@ -251,9 +251,10 @@ static int strings_and_flags(struct app *a, struct error *err)
 
 int app_parse(struct span text, struct app *out, struct error *err)
 {
-    static const char *const keys[] = {"name",    "module",      "vars",    "kv",
-                                       "objects", "date",        "resolve", "allow_private",
-                                       "limits",  "upstream_ca", NULL};
+    static const char *const keys[] = {"name",        "module",      "vars",        "kv",
+                                       "objects",     "date",        "resolve",     "allow_private",
+                                       "limits",      "upstream_ca", "objects_dir", "services",
+                                       "unsupported", NULL};
     *out = (struct app){.json = object_parse(text, "app", err)};
     if (out->json == NULL) {
         return -1;
