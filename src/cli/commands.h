@@ -5,6 +5,7 @@
 #include "cli/command.h"
 
 extern const struct command command_run;
+extern const struct command command_up;
 extern const struct command command_ps;
 extern const struct command command_inspect;
 extern const struct command command_rm;

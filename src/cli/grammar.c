@@ -3,6 +3,7 @@
 #include "proto/http1/http1.h"
 
 #include <arpa/inet.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 static bool is_alnum(char c)
@@ -22,6 +23,17 @@ int grammar_id(const char *text, struct error *err)
                             "id \"%.80s\": expected a letter or digit, then at most 63 letters, "
                             "digits, '.', '_' or '-'",
                             text);
+}
+
+/* A path segment of the control API: the daemon decides which names there are. */
+int grammar_name(const char *text, struct error *err)
+{
+    size_t len = strlen(text);
+    json_t *whole = json_stringn(text, len);
+    bool good = len >= 1 && len <= 1024 && whole != NULL;
+    json_decref(whole);
+    return good ? 0
+                : error_set(err, 0, "name \"%.80s\": expected 1 to 1024 bytes of UTF-8 text", text);
 }
 
 static bool is_cidr(const char *text)
@@ -106,6 +118,27 @@ static size_t host_length(const char *text)
         return end != NULL ? (size_t)(end - text) + 1 : 0;
     }
     return strcspn(text, ":");
+}
+
+int grammar_listen(const char *text, struct error *err)
+{
+    size_t host = host_length(text);
+    bool v6 = text[0] == '[' && host > 2;
+    char addr[64];
+    unsigned char raw[16];
+    const char *port = text[host] == ':' ? text + host + 1 : "";
+    bool good = host < sizeof addr && (strcmp(port, "0") == 0 || read_port(port, strlen(port)));
+    if (good) {
+        size_t len = v6 ? host - 2 : host;
+        memcpy(addr, text + (v6 ? 1 : 0), len);
+        addr[len] = '\0';
+        good = inet_pton(v6 ? AF_INET6 : AF_INET, addr, raw) == 1;
+    }
+    return good ? 0
+                : error_set(err, 0,
+                            "--listen \"%.200s\": expected ADDR:PORT with an address, as "
+                            "127.0.0.1:8787 or [::1]:8787",
+                            text);
 }
 
 int grammar_endpoint(const char *text, struct error *err)

@@ -12,6 +12,10 @@
 
 /* [A-Za-z0-9][A-Za-z0-9._-]{0,63} */
 int grammar_id(const char *text, struct error *err);
+/* An id, or the name that code gave an object: 1 to 1024 bytes of UTF-8. */
+int grammar_name(const char *text, struct error *err);
+/* ADDR:PORT with a literal address, an IPv6 one in brackets; port 0 takes any */
+int grammar_listen(const char *text, struct error *err);
 /* A glob over host names, or a CIDR block: no space, control byte, slash (but a CIDR's), port. */
 int grammar_host_glob(const char *text, struct error *err);
 /* HOST:PORT, an IPv6 host in brackets */

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "cli/grammar.h"
 #include "cli/run_options.h"
+#include "cli/run_paths.h"
 #include "cli/take_secrets.h"
 #include "cli/view.h"
 #include "config/bundle.h"
@@ -75,9 +76,24 @@ static int read_ca(const char *path, json_t *app, struct error *err)
     return rc;
 }
 
+/* Those of a `run` are its own: no two processes ever open one object's database. */
+static int set_objects_dir(json_t *app, const struct spec *s, struct error *err)
+{
+    cleanup_free char *dir = NULL;
+    int n = s->id != NULL ? asprintf(&dir, "%s/run-%s/objects", s->state_dir, s->id)
+                          : asprintf(&dir, "%s/objects", s->state_dir);
+    if (n < 0) {
+        dir = NULL;
+        return error_set(err, ENOMEM, "spec");
+    }
+    int rc = json_object_set_new(app, "objects_dir", json_string(dir));
+    return rc < 0 ? error_set(err, 0, "state folder %s: not UTF-8 text", s->state_dir) : 0;
+}
+
 static int fill_app(const struct run_options *o, json_t *app, struct spec *s, struct error *err)
 {
     int rc = o->upstream_ca != NULL ? read_ca(o->upstream_ca, app, err) : 0;
+    rc = rc < 0 ? rc : set_objects_dir(app, s, err);
     rc = rc < 0 ? rc : set_list(app, "resolve", &o->resolve, err);
     rc = rc < 0 ? rc : set_list(app, "allow_private", &o->allow_private, err);
     return rc < 0 ? rc : give_text(app, &s->app, err);
@@ -153,50 +169,6 @@ static int fill_bundle(const struct config *c, struct spec *s, struct error *err
     return rc;
 }
 
-/* Opened by the supervisor; what it would stumble over is told now. */
-static int fill_log(const char *log, struct spec *s, struct error *err)
-{
-    cleanup_free char *here = getcwd(NULL, 0);
-    s->log = strcmp(log, "-") == 0 ? strdup("-") : here != NULL ? paths_clean(here, log) : NULL;
-    if (s->log == NULL) {
-        return error_set(err, ENOMEM, "--log");
-    }
-    cleanup_free char *dir = s->log[0] == '/' ? paths_clean(s->log, "..") : NULL;
-    struct stat st;
-    if (dir == NULL) {
-        return 0;
-    }
-    if (stat(s->log, &st) == 0) {
-        bool good = !S_ISDIR(st.st_mode) && access(s->log, W_OK) == 0;
-        return good ? 0 : error_set(err, S_ISDIR(st.st_mode) ? EISDIR : errno, "--log %s", log);
-    }
-    return access(dir, W_OK) == 0 ? 0 : error_set(err, errno, "--log %s", log);
-}
-
-static int fill_private(struct spec *s, struct error *err)
-{
-    char *paths[3] = {NULL, NULL, NULL};
-    int rc = paths_user_state_dir(&paths[0], err);
-    rc = rc < 0 ? rc : paths_control_socket(&paths[1], err);
-    rc = rc < 0 ? rc : paths_cache_dir(&paths[2], err);
-    const char *const all[] = {s->state_dir, s->socket, paths[0], paths[1], paths[2]};
-    for (size_t i = 0; rc == 0 && i < sizeof all / sizeof *all; i++) {
-        rc = spec_strings_add(&s->private_paths, all[i]) ? 0 : error_set(err, ENOMEM, "spec");
-    }
-    for (size_t i = 0; i < 3; i++) {
-        free(paths[i]);
-    }
-    return rc;
-}
-
-static int fill_paths(const struct run_options *o, struct spec *s, struct error *err)
-{
-    int rc = paths_state_dir(&s->state_dir, err);
-    rc = rc < 0 ? rc : paths_run_socket(s->id, &s->socket, err);
-    rc = rc < 0 ? rc : fill_private(s, err);
-    return rc < 0 || o->log == NULL ? rc : fill_log(o->log, s, err);
-}
-
 static int fill_id(const char *id, struct spec *s, struct error *err)
 {
     unsigned char bytes[6];
@@ -238,6 +210,13 @@ static int fill_env(const struct run_options *o, struct spec *s, struct error *e
     return good ? 0 : error_set(err, ENOMEM, "--env");
 }
 
+static int fill_listen(const struct run_options *o, struct spec *s, struct error *err)
+{
+    s->listen = strdup(o->listen != NULL ? o->listen : "127.0.0.1:8787");
+    s->watch = o->watch;
+    return s->listen != NULL ? 0 : error_set(err, ENOMEM, "--listen");
+}
+
 static int move_secrets(struct config *c, struct spec *s, const struct spec_strings *taken)
 {
     s->secrets = c->secrets.items;
@@ -256,9 +235,13 @@ static int fill_config(const struct run_options *o, struct config *c, struct spe
 {
     const char *name = o->class_name != NULL ? o->class_name : c->class_name;
     s->class_name = name != NULL ? strdup(name) : NULL;
+    const char *file = c->file != NULL ? c->file : c->module;
+    s->config = file != NULL ? strdup(file) : NULL;
     s->config_dir = c->dir != NULL ? strdup(c->dir) : NULL;
     s->dev_vars = c->dev_vars != NULL ? strdup(c->dev_vars) : NULL;
     int rc = fill_app(o, c->app, s, err);
+    s->crons = c->crons;
+    c->crons = (struct spec_strings){NULL, 0};
     return rc < 0 ? rc : fill_bundle(c, s, err);
 }
 
@@ -269,11 +252,12 @@ static int fill(const struct run_options *o, struct config *c, struct spec *s, s
     struct spec_strings files = {NULL, 0};
     int rc = take_secrets(&o->secret, &c->secrets, &taken, &files, err);
     rc = rc < 0 ? rc : check_injects(o, &c->secrets, err);
-    rc = rc < 0 ? rc : fill_id(o->id, s, err);
-    rc = rc < 0 ? rc : fill_paths(o, s, err);
+    rc = rc < 0 || o->daemon ? rc : fill_id(o->id, s, err);
+    rc = rc < 0 ? rc : run_paths_fill(o, s, err);
     rc = rc < 0 ? rc : view_fill(o, &files, s, err);
     rc = rc < 0 ? rc : fill_env(o, s, err);
     rc = rc < 0 ? rc : fill_options(o, s, err);
+    rc = rc < 0 || !o->daemon ? rc : fill_listen(o, s, err);
     rc = rc < 0 ? rc : fill_config(o, c, s, err);
     if (rc == 0 && move_secrets(c, s, &taken) < 0) {
         rc = error_set(err, ENOMEM, "spec");

@@ -173,9 +173,13 @@ static int bind_here(struct spec *s, const char *here, const struct spec_strings
 }
 
 /* Where the command starts: the current folder as the sandbox sees it, else the first bind. */
-static int fill_cwd(struct spec *s, const char *here, struct error *err)
+static int fill_cwd(bool daemon, struct spec *s, const char *here, struct error *err)
 {
     const struct spec_bind *best = NULL;
+    if (daemon) {
+        s->cwd = strdup("/workspace"); /* of the daemon's sandboxes, whatever is bound */
+        return s->cwd != NULL ? 0 : error_set(err, ENOMEM, "--bind");
+    }
     for (size_t i = 0; i < s->bind_count; i++) {
         const struct spec_bind *b = &s->binds[i];
         if (view_is_below(here, b->source) &&
@@ -247,11 +251,11 @@ int view_fill(const struct run_options *o, const struct spec_strings *secret_fil
     if (here == NULL) {
         return error_set(err, 0, "the current folder: %s: cd to one that exists", strerror(errno));
     }
-    int rc = o->bind.count == 0 ? bind_here(s, here, secret_files, err) : 0;
+    int rc = o->bind.count == 0 && !o->daemon ? bind_here(s, here, secret_files, err) : 0;
     for (size_t i = 0; rc == 0 && i < o->bind.count; i++) {
         rc = bind_one(o->bind.items[i], s, secret_files, err);
     }
     rc = rc < 0 || o->home == NULL ? rc : fill_home(o->home, s, secret_files, err);
     rc = rc < 0 ? rc : fill_names(o, here, s, err);
-    return rc < 0 ? rc : fill_cwd(s, here, err);
+    return rc < 0 ? rc : fill_cwd(o->daemon, s, here, err);
 }

@@ -197,6 +197,7 @@ void config_free(struct config *c)
     free(c->dev_vars);
     json_decref(c->app);
     secrets_free(&c->secrets);
+    spec_strings_free(&c->crons);
     spec_strings_free(&c->notes);
     *c = (struct config){.dir = NULL};
 }

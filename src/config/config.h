@@ -17,12 +17,13 @@
 #include <jansson.h>
 
 struct config {
-    char *dir;        /* absolute, symbolic links resolved */
-    char *file;       /* wrangler.jsonc or wrangler.json; NULL when a module was named */
-    char *module;     /* absolute */
-    char *class_name; /* the only class of `containers`, else NULL */
-    json_t *app;      /* fields of RUNTIME_START (docs/control.md) but those that options give */
-    char *dev_vars;   /* NULL when there is none */
+    char *dir;                 /* absolute, symbolic links resolved */
+    char *file;                /* wrangler.jsonc or wrangler.json; NULL when a module was named */
+    char *module;              /* absolute */
+    char *class_name;          /* the only class of `containers`, else NULL */
+    struct spec_strings crons; /* of `triggers` */
+    json_t *app;    /* fields of RUNTIME_START (docs/control.md) but those that options give */
+    char *dev_vars; /* NULL when there is none */
     struct secrets secrets;    /* of .dev.vars */
     struct spec_strings notes; /* sentences for the user: what is ignored */
 };

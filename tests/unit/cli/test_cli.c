@@ -3,6 +3,7 @@
 #include "cli/client.h"
 #include "cli/grammar.h"
 #include "cli/run_options.h"
+#include "cli/run_paths.h"
 #include "cli/view.h"
 #include "config/paths.h"
 
@@ -139,6 +140,39 @@ static void endpoints(void **state)
     CHECK_ALL(table, grammar_endpoint)
 }
 
+static void listens(void **state)
+{
+    (void)state;
+    static const struct word table[] = {
+        {"127.0.0.1:8787", true},   {"[::1]:0", true},
+        {"0.0.0.0:65535", true},    {"[::]:80", true},
+        {"localhost:80", false},    {"8787", false},
+        {":8787", false},           {"127.0.0.1:", false},
+        {"127.0.0.1:65536", false}, {"::1:80", false},
+        {"[::1]", false},           {"[127.0.0.1]:80", false},
+        {"[]:80", false},           {"", false},
+        {"127.0.0.1:80x", false},   {"1.2.3.4.5:80", false},
+        {"127.0.0.1:00", false},
+    };
+    CHECK_ALL(table, grammar_listen)
+}
+
+static void names(void **state)
+{
+    (void)state;
+    char text[1026];
+    struct error err;
+    static const struct word table[] = {
+        {"a", true}, {"user/1 ä", true}, {"..", true}, {"", false}, {"\xff", false},
+    };
+    CHECK_ALL(table, grammar_name)
+    memset(text, 'n', sizeof text);
+    text[1025] = '\0';
+    assert_true(grammar_name(text, &err) < 0);
+    text[1024] = '\0';
+    assert_int_equal(grammar_name(text, &err), 0);
+}
+
 static void resolves(void **state)
 {
     (void)state;
@@ -269,6 +303,61 @@ static int leave(void **state)
     return rc;
 }
 
+static void the_daemon_binds_nothing_by_itself(void **state)
+{
+    struct place *p = *state;
+    struct run_options o = {.daemon = true};
+    struct spec_strings files = {NULL, 0};
+    struct spec s;
+    struct error err;
+    spec_init(&s);
+    assert_int_equal(view_fill(&o, &files, &s, &err), 0);
+    assert_int_equal(s.bind_count, 0);
+    assert_string_equal(s.cwd, "/workspace");
+    spec_free(&s);
+    assert_true(spec_strings_add(&o.bind, p->project));
+    assert_int_equal(view_fill(&o, &files, &s, &err), 0);
+    assert_int_equal(s.bind_count, 1);
+    assert_string_equal(s.cwd, "/workspace");
+    spec_free(&s);
+    run_options_free(&o);
+}
+
+static void assert_state_fails(const char *dir, const char *expected)
+{
+    struct run_options o = {.daemon = true, .state = dir};
+    struct spec s;
+    struct error err;
+    spec_init(&s);
+    assert_true(run_paths_fill(&o, &s, &err) < 0);
+    if (strstr(err.text, expected) == NULL) {
+        fail_msg("%s: expected %s", err.text, expected);
+    }
+    spec_free(&s);
+}
+
+static void the_state_folder_is_checked_and_not_made(void **state)
+{
+    struct place *p = *state;
+    struct run_options o = {.daemon = true, .state = "new/deep/../st"};
+    struct spec s;
+    struct error err;
+    char expected[128];
+    spec_init(&s);
+    assert_int_equal(setenv("SALLYPORT_SOCKET", "/tmp/s/c.sock", 1), 0);
+    assert_int_equal(run_paths_fill(&o, &s, &err), 0);
+    snprintf(expected, sizeof expected, "%s/new/st", p->project);
+    assert_string_equal(s.state_dir, expected);
+    assert_string_equal(s.private_paths.items[0], expected);
+    assert_string_equal(s.socket, "/tmp/s/c.sock");
+    assert_int_equal(access("new", F_OK), -1);
+    spec_free(&s);
+    fclose(fopen("file", "w"));
+    assert_state_fails("file", "Not a directory: name one that you can write with --state DIR");
+    assert_state_fails("file/below", "Not a directory");
+    unsetenv("SALLYPORT_SOCKET");
+}
+
 /* One --bind (or none) seen from the project folder. */
 static int view(const struct place *p, const char *bind, const char *secret_file, struct spec *s,
                 struct error *err)
@@ -360,6 +449,8 @@ int main(void)
         cmocka_unit_test(ids),
         cmocka_unit_test(host_globs),
         cmocka_unit_test(endpoints),
+        cmocka_unit_test(listens),
+        cmocka_unit_test(names),
         cmocka_unit_test(resolves),
         cmocka_unit_test(injects),
         cmocka_unit_test(placeholders),
@@ -367,6 +458,8 @@ int main(void)
         cmocka_unit_test(binds),
         cmocka_unit_test_setup_teardown(the_current_folder_is_the_default, enter, leave),
         cmocka_unit_test_setup_teardown(folders_that_lead_out_are_refused, enter, leave),
+        cmocka_unit_test_setup_teardown(the_daemon_binds_nothing_by_itself, enter, leave),
+        cmocka_unit_test_setup_teardown(the_state_folder_is_checked_and_not_made, enter, leave),
         cmocka_unit_test(paths_of_requests_are_encoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
