@@ -258,6 +258,24 @@ def live(user):
         run.close()
 
 
+@pytest.fixture
+def up(user):
+    """Starts daemons; at the end each is told to stop, ends with 0 and leaves no process."""
+    from daemon import Daemon
+    daemons = []
+
+    def start(folder, *options, **kw):
+        daemons.append(Daemon(user, folder, *options, **kw))
+        return daemons[-1]
+
+    yield start
+    for daemon in daemons:
+        ended_before = daemon.child.poll() is not None
+        code = daemon.stop()
+        assert ended_before or code == 0, f"status {code}: {daemon.said()[-3000:]}"
+    wait_for(lambda: not gate_processes(user), 10, "the end of every process of ours")
+
+
 def wait_for(condition, seconds=10, what="the condition"):
     """Waits for a condition with a deadline; the value that it gave."""
     deadline = time.monotonic() + seconds

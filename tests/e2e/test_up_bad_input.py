@@ -1,0 +1,161 @@
+"""What is wrong is said in one line, with the remedy; nothing is lost, nothing is left behind."""
+import json
+import re
+import socket
+
+import pytest
+
+from conftest import gate_processes, wait_for
+from daemon import write_worker
+
+CODE = """
+import { getSandbox, Sandbox } from "@cloudflare/sandbox";
+export class Box extends Sandbox {
+  async keep(value) { await this.ctx.storage.put("kept", value); return "kept"; }
+  async fill(n) {
+    for (let i = 0; i < n; i++) {
+      try { await this.ctx.storage.put(`fill${i}`, "z".repeat(1000000)); }
+      catch (e) { return { stored: i, failed: `${e.name}: ${e.message}` }; }
+    }
+    return { stored: n, failed: null };
+  }
+  async kept() { return this.ctx.storage.get("kept"); }
+}
+export default {
+  async fetch(request, env) {
+    const url = new URL(request.url);
+    const box = getSandbox(env.BOX, "b");
+    try {
+      switch (url.pathname) {
+        case "/method": return Response.json(await box.noSuchMethod());
+        case "/clone": return Response.json(await box.keep(new WeakMap()));
+        case "/handler": return Response.json(await box.setOutboundHandler("nope"));
+        case "/bucket": return Response.json(await env.FILES.get("x"));
+        case "/expose": return Response.json(await box.exposePort(8080, { hostname: "x.test" }));
+        case "/keep": return Response.json(await box.keep(url.searchParams.get("v")));
+        case "/fill": return Response.json(await box.fill(Number(url.searchParams.get("n"))));
+        case "/kept": return Response.json(await box.kept() ?? null);
+      }
+      return new Response("ok");
+    } catch (e) { return Response.json({ name: e.name, message: e.message }, { status: 500 }); }
+  },
+};
+"""
+
+
+def worker(user, code=CODE, **config):
+    return write_worker(user, code, bindings={"BOX": "Box"},
+                        config={"r2_buckets": [{"binding": "FILES", "bucket_name": "files"}], **config})
+
+
+def one_line(r, *words, code=125):
+    lines = [l for l in r.err.splitlines() if "no local form" not in l]
+    assert r.code == code and len(lines) == 1 and lines[0].startswith("sallyport: "), r
+    for word in words:
+        assert word in lines[0], r
+    return lines[0]
+
+
+def test_from_code(user, up):
+    daemon = up(worker(user))
+    said = {path: daemon.get(path, status=500).json for path in
+            ("/method", "/clone", "/handler", "/bucket", "/expose")}
+    assert "noSuchMethod" in said["/method"]["message"], said
+    assert said["/clone"]["name"] == "DataCloneError", said
+    assert said["/handler"]["message"] == \
+        "Outbound handler method 'nope' not found in outboundHandlers for Box", said
+    assert "FILES" in said["/bucket"]["message"], said
+    assert "exposePort" in said["/expose"]["message"], said
+    assert all("\n" not in s["message"] for s in said.values())
+    assert daemon.get("/").text == "ok"
+
+
+def test_from_a_shell(user, up):
+    daemon = up(worker(user))
+    one_line(daemon.cli("create", "x", "--class", "Nope"), "Nope")
+    one_line(daemon.cli("call", "b", "noSuchMethod"), "noSuchMethod")
+    one_line(daemon.cli("exec", "nobody", "--", "true"), "nobody")
+    one_line(daemon.cli("rm", "nobody"), "nobody")
+    assert gate_processes(user)
+
+
+def test_a_broken_configuration(user):
+    folder = worker(user)
+    user.write("worker/wrangler.jsonc", '{\n  "main": "src/index.ts",\n  "name": tru,\n}\n')
+    r = user.sallyport("up", "-c", folder, "--listen", "127.0.0.1:0", env={"SALLYPORT_SOCKET": str(user.private / "s")})
+    one_line(r, "wrangler.jsonc:3:")
+    assert not gate_processes(user)
+
+
+def test_a_module_that_does_not_load(user):
+    folder = worker(user, CODE + "\nthrow new Error('at the start');\n")
+    r = user.sallyport("up", "-c", folder, "--listen", "127.0.0.1:0", env={"SALLYPORT_SOCKET": str(user.private / "s")})
+    one_line(r, "index.ts:", "at the start")
+    assert not gate_processes(user)
+
+
+def test_a_second_daemon_says_who_has_it(user, up):
+    daemon = up(worker(user))
+    r = user.sallyport("up", "-c", daemon.folder, "--listen", "127.0.0.1:0", "--state", daemon.state,
+                       env=daemon.env)
+    one_line(r, str(daemon.pid))
+    # on another socket, with the same state
+    r = user.sallyport("up", "-c", daemon.folder, "--listen", "127.0.0.1:0", "--state", daemon.state,
+                       env={"SALLYPORT_SOCKET": str(user.private / "second.sock")})
+    one_line(r, str(daemon.pid))
+    assert daemon.get("/").text == "ok"
+
+
+def test_a_port_in_use(user):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        r = user.sallyport("up", "-c", worker(user), "--listen", f"127.0.0.1:{port}", "--state",
+                           user.private / "up-state", env={"SALLYPORT_SOCKET": str(user.private / "s")})
+        one_line(r, str(port), "--listen")
+    assert not gate_processes(user)
+    assert not (user.private / "s").exists()
+
+
+@pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1", "127.0.0.1:99999", "300.1.1.1:80"])
+def test_a_bad_address(user, listen):
+    r = user.sallyport("up", "-c", worker(user), "--listen", listen)
+    assert r.code in (2, 125) and "--listen" in r.err and not gate_processes(user), r
+
+
+def test_a_full_disk(user, up):
+    """A ceiling on the size of files stands for the disk: beyond it each write fails as on a full one."""
+    daemon = up(worker(user), through=("prlimit", f"--fsize={8 << 20}:"))
+    assert daemon.get("/keep?v=before").json == "kept"
+    value, failed = "y" * 1000000, None
+    for n in range(20):
+        r = daemon.cli("kv", "put", "ns", f"key{n}", stdin=value)
+        if r.code != 0:
+            failed = r
+            break
+    assert failed is not None and failed.code == 125 and len(failed.err.splitlines()) == 1, failed
+    assert re.search("full|disk|I/O|large", failed.err), failed
+    # what was there is there, other state can still be written, and so can KV once there is room
+    assert daemon.get("/kept").json == "before"
+    assert daemon.get("/keep?v=after").json == "kept"
+    assert daemon.cli("kv", "get", "ns", "key0").out == value
+    for i in range(n):
+        assert daemon.cli("kv", "rm", "ns", f"key{i}").code == 0
+    assert daemon.cli("kv", "put", "ns", "again", stdin=value).code == 0
+    r = [daemon.ask("/fill?n=20").json for _ in range(1)][0]
+    assert r["failed"] is not None and "\n" not in r["failed"], r
+    assert re.search("full|disk|I/O|large", r["failed"]), r
+    assert daemon.get("/kept").json == "after"
+
+
+def test_deploy_that_fails_leaves_the_old(user, up):
+    daemon = up(worker(user))
+    user.write("worker/src/index.ts", "export default {\n  fetch() { return new Response('new') }\n  oops\n};\n")
+    r = daemon.cli("deploy", "-c", daemon.folder)
+    assert r.code != 0 and re.search(r"index\.ts:3:\d+", r.err), r
+    assert daemon.get("/").text == "ok"
+    user.write("worker/src/index.ts", "const x: any = undefined;\nx.y;\nexport default { fetch() {} };\n")
+    r = daemon.cli("deploy", "-c", daemon.folder)
+    assert r.code != 0 and re.search(r"index\.ts:2:\d+", r.err), r
+    assert daemon.get("/").text == "ok"

@@ -1,0 +1,87 @@
+"""Many sandboxes at once: each its own CA and its own key, one change of a handler on all of them."""
+import json
+import pathlib
+import subprocess
+
+from conftest import gate_processes, wait_for
+from daemon import write_worker
+
+COUNT = 100
+CODE = """
+import { getSandbox, Sandbox } from "@cloudflare/sandbox";
+export class Box extends Sandbox { allowedHosts = ["keyed.example.test"]; }
+Box.outboundByHost = {
+  "keyed.example.test": async (request, env, ctx) => new Response(await env.KEYS.get(ctx.containerId)),
+};
+Box.outboundHandlers = { noHttp: async () => new Response(null, { status: 403 }) };
+
+const each = (env, n, fn) => Promise.all(Array.from({ length: n }, (_, i) => fn(getSandbox(env.BOX, `box-${i}`), i)));
+const curl = "curl -sS -m 30 -w ' %{http_code}' https://keyed.example.test/";
+
+export default {
+  async fetch(request: Request, env: any) {
+    const url = new URL(request.url);
+    const n = Number(url.searchParams.get("n"));
+    const step = url.pathname.slice(1);
+    if (step === "keys") {
+      await each(env, n, (s, i) => env.KEYS.put(env.BOX.idFromName(`box-${i}`).toString(), `key-${i}`));
+      return new Response("put");
+    }
+    if (step === "make") {
+      return Response.json(await each(env, n, async (s) =>
+        (await s.exec("sha256sum < /etc/cloudflare/certs/cloudflare-containers-ca.crt | cut -c1-64")).stdout.trim()));
+    }
+    if (step === "use") return Response.json(await each(env, n, async (s) => (await s.exec(curl)).stdout));
+    if (step === "lock") {
+      await each(env, n, (s) => s.setOutboundByHost("keyed.example.test", "noHttp"));
+      return new Response("locked");
+    }
+    await each(env, n, (s) => s.destroy());
+    return new Response("gone");
+  },
+};
+"""
+
+
+def traces(user):
+    """What a sandbox leaves if it leaves something: namespaces, mounts, sockets, files of ours."""
+    own = {line.split()[1] for line in open("/proc/self/mountinfo")} if False else set()
+    mounts = [line for line in open("/proc/self/mountinfo") if "/run/sallyport/" in line]
+    namespaces = set()
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                namespaces.add((entry / "ns/net").readlink())
+            except OSError:
+                pass
+    return {"mounts": mounts, "namespaces": namespaces, "own": own}
+
+
+def test_a_hundred_at_once(user, up):
+    folder = write_worker(user, CODE, bindings={"BOX": "Box"},
+                          config={"kv_namespaces": [{"binding": "KEYS", "id": "keys"}]})
+    daemon = up(folder)
+    daemon.get("/keys?n=1")
+    before = traces(user)
+    processes = {title for _, title in gate_processes(user)}
+    daemon.get(f"/keys?n={COUNT}")
+    certificates = daemon.get(f"/make?n={COUNT}", timeout=180).json
+    assert len(set(certificates)) == COUNT and all(len(c) == 64 for c in certificates)
+    assert daemon.get(f"/use?n={COUNT}", timeout=180).json == [f"key-{i} 200" for i in range(COUNT)]
+    rows = daemon.instances()
+    assert len(rows) == COUNT and len({r["id"] for r in rows}) == COUNT
+    assert {r["name"] for r in rows} == {f"box-{i}" for i in range(COUNT)}
+    daemon.get(f"/lock?n={COUNT}", timeout=60)
+    assert daemon.get(f"/use?n={COUNT}", timeout=180).json == [" 403"] * COUNT
+    daemon.get(f"/destroy?n={COUNT}", timeout=120)
+    assert daemon.instances() == []
+
+    def left():
+        now = traces(user)
+        return (now["mounts"] == before["mounts"] and now["namespaces"] <= before["namespaces"]
+                and {title for _, title in gate_processes(user)} <= processes)
+
+    wait_for(left, 20, "the end of every trace")
+    folders = [p for base in ("/run/sallyport", str(user.private / "runtime")) for p in pathlib.Path(base).rglob("*")
+               if pathlib.Path(base).is_dir() and "box-" in p.name] if user.name else []
+    assert folders == []
