@@ -46,6 +46,7 @@ bench:
 	@tools/deps bench
 	@$(MAKE) --no-print-directory build
 	@BUILD=$(BUILD) bench/run
+	@BUILD=$(BUILD) bench/daemon
 
 format:
 	@clang-format-14 -i $$(git ls-files '*.c' '*.h')
