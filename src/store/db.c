@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MS        5000
 
 static const char schema[] =
@@ -16,10 +16,17 @@ static const char schema[] =
     "CREATE INDEX IF NOT EXISTS kv_expires ON kv (expires) WHERE expires > 0;"
     "CREATE TABLE IF NOT EXISTS state (instance TEXT PRIMARY KEY, state BLOB NOT NULL)"
     " WITHOUT ROWID;"
-    "PRAGMA user_version = 1;"
+    "CREATE TABLE IF NOT EXISTS objects (id BLOB PRIMARY KEY, class BLOB NOT NULL,"
+    " name BLOB NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS objects_name ON objects (name);"
+    "CREATE TABLE IF NOT EXISTS alarms (id BLOB PRIMARY KEY, time INTEGER NOT NULL,"
+    " retries INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS alarms_time ON alarms (time);"
+    "PRAGMA user_version = 2;"
     "COMMIT;";
 
-/* ?1 and so on are the places of db_bind; every time is in seconds since 1970. */
+/* ?1 and so on are the places of db_bind; times are in seconds since 1970, those of objects and
+ * alarms in milliseconds. An empty class or name is x''. */
 static const char *const texts[DB_STATEMENTS] = {
     [DB_KV_PUT] = "INSERT INTO kv (ns, key, value, metadata, expires) VALUES (?1, ?2, ?3, ?4, ?5)"
                   " ON CONFLICT (ns, key) DO UPDATE SET value = excluded.value,"
@@ -35,6 +42,25 @@ static const char *const texts[DB_STATEMENTS] = {
     [DB_STATE_GET] = "SELECT state FROM state WHERE instance = ?1",
     [DB_STATE_DELETE] = "DELETE FROM state WHERE instance = ?1",
     [DB_STATE_LIST] = "SELECT instance, state FROM state ORDER BY instance",
+    [DB_OBJECT_PUT] = "INSERT INTO objects (id, class, name, created) VALUES (?1, ?2, ?3, ?4)"
+                      " ON CONFLICT (id) DO UPDATE SET"
+                      " class = iif(class = x'', excluded.class, class),"
+                      " name = iif(name = x'', excluded.name, name)"
+                      " WHERE (class = x'' AND excluded.class <> x'')"
+                      " OR (name = x'' AND excluded.name <> x'')",
+    [DB_OBJECT_FIND] = "SELECT id, class, name, created FROM objects"
+                       " WHERE (id = ?1 OR name = ?1) AND (?2 = x'' OR class = ?2) ORDER BY id",
+    [DB_OBJECT_LIST] = "SELECT id, class, name, created FROM objects"
+                       " WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [DB_OBJECT_DELETE] = "DELETE FROM objects WHERE id = ?1",
+    [DB_ALARM_PUT] = "INSERT INTO alarms (id, time, retries) VALUES (?1, ?2, ?3)"
+                     " ON CONFLICT (id) DO UPDATE SET"
+                     " time = excluded.time, retries = excluded.retries",
+    [DB_ALARM_GET] = "SELECT time, retries FROM alarms WHERE id = ?1",
+    [DB_ALARM_DELETE] = "DELETE FROM alarms WHERE id = ?1",
+    [DB_ALARM_LIST] = "SELECT alarms.id, class, name, created, time, retries"
+                      " FROM alarms LEFT JOIN objects ON objects.id = alarms.id"
+                      " WHERE time <= ?1 ORDER BY time, alarms.id LIMIT ?2",
 };
 
 int db_init(struct db *db, const char *dir, struct error *err)
@@ -196,4 +222,11 @@ int db_step(struct db *db, sqlite3_stmt *st, struct error *err)
 void db_bind(sqlite3_stmt *st, int place, struct span bytes)
 {
     sqlite3_bind_blob64(st, place, bytes.len > 0 ? bytes.ptr : "", bytes.len, SQLITE_STATIC);
+}
+
+struct span db_column(sqlite3_stmt *st, int i)
+{
+    const void *p = sqlite3_column_blob(st, i);
+    int n = sqlite3_column_bytes(st, i);
+    return span_of(p != NULL ? p : "", (size_t)n);
 }

@@ -21,6 +21,14 @@ enum db_statement {
     DB_STATE_GET,
     DB_STATE_DELETE,
     DB_STATE_LIST,
+    DB_OBJECT_PUT,
+    DB_OBJECT_FIND,
+    DB_OBJECT_LIST,
+    DB_OBJECT_DELETE,
+    DB_ALARM_PUT,
+    DB_ALARM_GET,
+    DB_ALARM_DELETE,
+    DB_ALARM_LIST,
     DB_STATEMENTS
 };
 
@@ -30,6 +38,16 @@ struct db {
     sqlite3 *handle; /* NULL: not open */
     sqlite3_stmt *statements[DB_STATEMENTS];
 };
+
+struct local {
+    struct store base; /* first: a struct store * is ours */
+    struct db db;
+};
+
+static inline struct db *db_of(struct store *s)
+{
+    return &((struct local *)s)->db;
+}
 
 int db_init(struct db *db, const char *dir, struct error *err);
 void db_close(struct db *db);
@@ -48,5 +66,23 @@ int db_error(const struct db *db, int code, struct error *err);
 
 /* Binds a place by its number from 1; a memory failure shows at the step. */
 void db_bind(sqlite3_stmt *st, int place, struct span bytes);
+
+/* Lent until the next step. */
+struct span db_column(sqlite3_stmt *st, int i);
+
+/* -- objects.c: the functions of struct store_ops ------------------------------------------- */
+int store_object_put(struct store *s, const struct store_object *object, struct error *err);
+int store_object_find(struct store *s, struct span class_name, struct span id_or_name,
+                      store_object_fn fn, void *arg, struct error *err);
+int store_object_list(struct store *s, struct span after, unsigned limit, store_object_fn fn,
+                      void *arg, struct error *err);
+int store_object_remove(struct store *s, struct span id, struct error *err);
+int store_alarm_put(struct store *s, struct span id, int64_t time_ms, uint32_t retries,
+                    struct error *err);
+int store_alarm_get(struct store *s, struct span id, int64_t *time_ms, uint32_t *retries,
+                    struct error *err);
+int store_alarm_delete(struct store *s, struct span id, struct error *err);
+int store_alarm_list(struct store *s, int64_t before_ms, unsigned limit, store_alarm_fn fn,
+                     void *arg, struct error *err);
 
 #endif

@@ -5,23 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct local {
-    struct store base; /* first: a struct store * is ours */
-    struct db db;
-};
-
-static struct db *db_of(struct store *s)
-{
-    return &((struct local *)s)->db;
-}
-
-static struct span column(sqlite3_stmt *st, int i)
-{
-    const void *p = sqlite3_column_blob(st, i);
-    int n = sqlite3_column_bytes(st, i);
-    return span_of(p != NULL ? p : "", (size_t)n);
-}
-
 /* Runs a statement that gives no row. */
 static int run(struct db *db, sqlite3_stmt *st, struct error *err)
 {
@@ -53,8 +36,8 @@ static int kv_put(struct store *s, const struct store_put *put, struct error *er
 static int fill_entry(sqlite3_stmt *st, struct store_entry *out, struct error *err)
 {
     out->expires_s = sqlite3_column_int64(st, 2);
-    if (!buf_append_span(&out->value, column(st, 0)) ||
-        !buf_append_span(&out->metadata, column(st, 1))) {
+    if (!buf_append_span(&out->value, db_column(st, 0)) ||
+        !buf_append_span(&out->metadata, db_column(st, 1))) {
         store_entry_free(out);
         return error_set(err, ENOMEM, "KV value");
     }
@@ -135,7 +118,7 @@ static int list_rows(struct db *db, sqlite3_stmt *st, const struct store_query *
     size_t last_len = 0;
     int rc = 1;
     for (unsigned n = 0; (rc = db_step(db, st, err)) == 1; n++) {
-        struct store_key key = {column(st, 0), column(st, 1), sqlite3_column_int64(st, 2)};
+        struct store_key key = {db_column(st, 0), db_column(st, 1), sqlite3_column_int64(st, 2)};
         if (!span_starts(key.name, q->prefix)) {
             rc = 0;
             break;
@@ -212,7 +195,7 @@ static int state_get(struct store *s, const char *instance, struct buf *out, str
     }
     sqlite3_bind_text(st, 1, instance, -1, SQLITE_STATIC);
     rc = db_step(db, st, err);
-    if (rc == 1 && !buf_append_span(out, column(st, 0))) {
+    if (rc == 1 && !buf_append_span(out, db_column(st, 0))) {
         rc = error_set(err, ENOMEM, "state of %s", instance);
     }
     sqlite3_reset(st);
@@ -229,7 +212,7 @@ static int state_list(struct store *s, store_state_fn fn, void *arg, struct erro
     }
     while ((rc = db_step(db, st, err)) == 1) {
         const char *instance = (const char *)sqlite3_column_text(st, 0);
-        if (instance == NULL || !fn(arg, instance, column(st, 1))) {
+        if (instance == NULL || !fn(arg, instance, db_column(st, 1))) {
             rc = error_set(err, ECANCELED, "state list");
             break;
         }
@@ -246,8 +229,24 @@ static void close_local(struct store *s)
     }
 }
 
-static const struct store_ops ops = {kv_put,    kv_get,    kv_delete,  kv_list,
-                                     state_put, state_get, state_list, close_local};
+static const struct store_ops ops = {
+    .kv_put = kv_put,
+    .kv_get = kv_get,
+    .kv_delete = kv_delete,
+    .kv_list = kv_list,
+    .state_put = state_put,
+    .state_get = state_get,
+    .state_list = state_list,
+    .object_put = store_object_put,
+    .object_find = store_object_find,
+    .object_list = store_object_list,
+    .object_remove = store_object_remove,
+    .alarm_put = store_alarm_put,
+    .alarm_get = store_alarm_get,
+    .alarm_delete = store_alarm_delete,
+    .alarm_list = store_alarm_list,
+    .close = close_local,
+};
 
 struct store *store_sqlite_create(const char *dir, struct error *err)
 {

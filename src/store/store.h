@@ -1,5 +1,6 @@
 /*
- * store: KV namespaces and what instances changed at run time, behind one table of functions.
+ * store: KV namespaces, what instances changed at run time, the objects that are known and their
+ * alarms, behind one table of functions.
  *
  * Reading never creates a file: a store that was never written to answers as empty. The first
  * write makes the folder (0700) and the database (0600). Several processes may have the same store
@@ -49,10 +50,25 @@ struct store_key {
     int64_t expires_s;
 };
 
+struct store_object {
+    struct span id;         /* 1 to STORE_KEY_MAX bytes, as the next two when not empty */
+    struct span class_name; /* empty: not known yet */
+    struct span name;       /* empty: it has none, or it is not known yet */
+    int64_t created_ms;     /* times are since 1970 */
+};
+
+struct store_alarm {
+    struct store_object object; /* only its id when it has no record */
+    int64_t time_ms;
+    uint32_t retries; /* how often it was run and failed */
+};
+
 /* Spans are lent until it returns; false ends the listing with -ECANCELED. Keys come in the order
- * of their bytes. */
+ * of their bytes. None of these may use the store. */
 typedef bool (*store_key_fn)(void *arg, const struct store_key *key);
 typedef bool (*store_state_fn)(void *arg, const char *instance, struct span state);
+typedef bool (*store_object_fn)(void *arg, const struct store_object *object);
+typedef bool (*store_alarm_fn)(void *arg, const struct store_alarm *alarm);
 
 struct store_ops {
     int (*kv_put)(struct store *s, const struct store_put *put, struct error *err);
@@ -68,6 +84,26 @@ struct store_ops {
     int (*state_put)(struct store *s, const char *instance, struct span state, struct error *err);
     int (*state_get)(struct store *s, const char *instance, struct buf *out, struct error *err);
     int (*state_list)(struct store *s, store_state_fn fn, void *arg, struct error *err);
+    /* Makes the record, or fills what was not known; what is there (created_ms too) stays. */
+    int (*object_put)(struct store *s, const struct store_object *object, struct error *err);
+    /* The objects whose id or name it is, in the order of ids; class_name limits it, or is empty.
+     * fn may be NULL. Returns how many. */
+    int (*object_find)(struct store *s, struct span class_name, struct span id_or_name,
+                       store_object_fn fn, void *arg, struct error *err);
+    /* In the order of ids, those after `after`; limit 0: all. */
+    int (*object_list)(struct store *s, struct span after, unsigned limit, store_object_fn fn,
+                       void *arg, struct error *err);
+    /* The record with its state and its alarm: all or none. 1 there was a record, 0 none. */
+    int (*object_remove)(struct store *s, struct span id, struct error *err);
+    /* One an object; the newer takes the place of the older. get: 1 or 0. */
+    int (*alarm_put)(struct store *s, struct span id, int64_t time_ms, uint32_t retries,
+                     struct error *err);
+    int (*alarm_get)(struct store *s, struct span id, int64_t *time_ms, uint32_t *retries,
+                     struct error *err);
+    int (*alarm_delete)(struct store *s, struct span id, struct error *err);
+    /* Those due at before_ms or earlier (INT64_MAX: all), the earliest first; limit 0: all. */
+    int (*alarm_list)(struct store *s, int64_t before_ms, unsigned limit, store_alarm_fn fn,
+                      void *arg, struct error *err);
     void (*close)(struct store *s);
 };
 
