@@ -30,6 +30,8 @@ struct ipc_channel {
     struct loop_watch *watch;
     struct loop_task flush;
     const struct ipc_rule *rules;
+    size_t body_max;
+    size_t queue_max;
     size_t fds_max; /* 0: descriptors are dropped by the kernel and end the channel */
     ipc_message_fn message;
     ipc_closed_fn closed;
@@ -192,6 +194,10 @@ static bool deliver(struct ipc_channel *ch, size_t *need, const char **why)
         if (result == FRAME_BROKEN) {
             return false;
         }
+        if (*need > FRAME_HEAD_BYTES + ch->body_max) {
+            *why = "control message: longer than allowed";
+            return false;
+        }
         size_t declared = in.len >= FRAME_HEAD_BYTES ? frame_declared_fds(in) : IPC_FDS_MAX;
         if (result == FRAME_PARTIAL) {
             *why = "control message: descriptors missing or left over";
@@ -292,6 +298,8 @@ struct ipc_channel *ipc_channel_create(struct loop *loop, int fd, const struct i
         .fd = -1,
         .loop = loop,
         .rules = rules,
+        .body_max = IPC_BODY_MAX,
+        .queue_max = IPC_QUEUE_MAX,
         .fds_max = frame_rules_fds_max(rules),
         .message = message,
         .closed = closed,
@@ -312,6 +320,14 @@ struct ipc_channel *ipc_channel_create(struct loop *loop, int fd, const struct i
     }
     ch->fd = steal_fd(&given);
     return ch;
+}
+
+void ipc_channel_limit(struct ipc_channel *ch, size_t body_max, size_t queue_max)
+{
+    ch->body_max = body_max < IPC_BODY_MAX ? body_max : IPC_BODY_MAX;
+    ch->queue_max = queue_max < IPC_QUEUE_MAX ? queue_max : IPC_QUEUE_MAX;
+    buf_free(&ch->in);
+    buf_init(&ch->in, FRAME_HEAD_BYTES + ch->body_max + 2 * READ_BYTES);
 }
 
 void ipc_channel_destroy(struct ipc_channel *ch)
@@ -344,7 +360,7 @@ bool ipc_send(struct ipc_channel *ch, uint16_t type, const struct span *fields, 
               const int *fds, size_t fd_count)
 {
     size_t size = frame_size(fields, field_count, fd_count);
-    if (ch->out_broken || size == 0 || size > IPC_QUEUE_MAX - ch->out_bytes) {
+    if (ch->out_broken || size == 0 || size > ch->queue_max - ch->out_bytes) {
         return false;
     }
     struct out_frame *f = malloc(sizeof *f + size);

@@ -58,6 +58,9 @@ typedef void (*ipc_closed_fn)(void *arg, const char *why);
 struct ipc_channel *ipc_channel_create(struct loop *loop, int fd, const struct ipc_rule *rules,
                                        ipc_message_fn message, ipc_closed_fn closed, void *arg,
                                        struct error *err);
+/* Lower ceilings than IPC_BODY_MAX and IPC_QUEUE_MAX, for an end that is not trusted: the longest
+ * body that is taken from it, and how many bytes may wait for it. */
+void ipc_channel_limit(struct ipc_channel *ch, size_t body_max, size_t queue_max);
 /* NULL is allowed, also inside a callback of the channel. What was sent is flushed if it can. */
 void ipc_channel_destroy(struct ipc_channel *ch);
 
