@@ -1,7 +1,7 @@
 /*
  * A client's life: accepted, timed, ended. What it speaks is the business of the other files.
  *
- * syscalls: getsockname
+ * syscalls: getsockname, getpeername
  */
 #include "sidecar/client.h"
 
@@ -24,6 +24,9 @@ static void client_free(struct client *c)
     free(c);
     s->client_count--;
     sidecar_listen_resume(s);
+    if (s->draining && s->client_count == 0) {
+        loop_stop(s->loop);
+    }
 }
 
 static void input(struct client *c)
@@ -168,18 +171,27 @@ static void conn_closed(void *arg, enum tls_failure failure, const char *why)
 static const struct tls_conn_events conn_events = {conn_readable, conn_writable, conn_handshaken,
                                                    conn_closed};
 
+/* Where the sandbox meant to go; at the front door, where the client comes from. */
+static bool address_take(struct client *c, int fd)
+{
+    struct sockaddr_storage at = {0};
+    socklen_t len = sizeof at;
+    struct sockaddr *addr = (struct sockaddr *)&at;
+    int rc = c->s->front ? getpeername(fd, addr, &len) : getsockname(fd, addr, &len);
+    return rc == 0 && sidecar_address(&at, c->dest, &c->dest_port);
+}
+
 void client_accept(struct sidecar *s, int fd)
 {
-    struct sockaddr_storage to = {0};
-    socklen_t to_len = sizeof to;
     struct client *c = calloc(1, sizeof *c);
-    if (c == NULL || getsockname(fd, (struct sockaddr *)&to, &to_len) < 0 ||
-        !sidecar_address(&to, c->dest, &c->dest_port)) {
+    if (c != NULL) {
+        c->s = s;
+    }
+    if (c == NULL || !address_take(c, fd)) {
         free(c);
         close(fd);
         return;
     }
-    c->s = s;
     c->conn = tls_conn_create(s->loop, fd, &conn_events, c, NULL);
     if (c->conn == NULL) {
         free(c);
@@ -191,14 +203,23 @@ void client_accept(struct sidecar *s, int fd)
     loop_task_init(&c->task, s->loop, client_turn, c);
     list_append(&s->clients, &c->node);
     s->client_count++;
-    client_deadline(c, SIDECAR_SNIFF_MS);
-    sniff_input(c);
+    if (s->front) {
+        http_start(c);
+        http_input(c);
+    } else {
+        client_deadline(c, SIDECAR_SNIFF_MS);
+        sniff_input(c);
+    }
+}
+
+bool client_idle(const struct client *c)
+{
+    return c->phase == CLIENT_HTTP && c->request == REQUEST_HEAD && buf_len(&c->in) == 0;
 }
 
 static void timed_out(struct client *c)
 {
-    bool idle = c->phase == CLIENT_HTTP && c->request == REQUEST_HEAD && buf_len(&c->in) == 0;
-    if (idle) {
+    if (client_idle(c)) {
         client_finish(c);
     } else if (c->phase == CLIENT_HTTP && c->response == RESPONSE_NONE) {
         http_answer(c, 408, NULL, "The request did not come in time.");
@@ -237,7 +258,7 @@ void client_peer(const struct client *c, struct gate_peer *peer)
     memcpy(peer->dest, c->dest, sizeof peer->dest);
     if (c->connect_name != NULL) {
         peer->name = span_str(c->connect_name);
-    } else if (!dns_names_find(c->s->names, c->dest, &peer->name)) {
+    } else if (c->s->front || !dns_names_find(c->s->names, c->dest, &peer->name)) {
         peer->name = span_of("", 0);
     }
     if (peer->sni.ptr == NULL) {
@@ -247,7 +268,7 @@ void client_peer(const struct client *c, struct gate_peer *peer)
 
 void client_note(struct client *c, enum gate_note note, struct span detail)
 {
-    if (c->s->gate != NULL) {
+    if (c->s->gate != NULL && !c->s->front) {
         struct gate_peer peer;
         client_peer(c, &peer);
         gate_send_note(c->s->gate, &peer, note, detail);

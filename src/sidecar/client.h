@@ -1,5 +1,5 @@
 /*
- * client: one connection of the sandbox.
+ * client: one connection of the sandbox, or of a client of the front door (which starts in HTTP).
  *
  *     SNIFF ──TLS──► HANDSHAKE ──► HTTP ──last response──► FINISHING ──► (gone)
  *       │ ▲                          ▲ │
@@ -48,7 +48,7 @@ struct client {
     size_t waited;        /* output that waited at the last tick */
 
     uint32_t id;
-    uint8_t dest[16];
+    uint8_t dest[16]; /* front door: the client's own address and port */
     uint16_t dest_port;
     bool proxy;         /* spoke to us as to a proxy */
     bool connected;     /* inside a CONNECT */
@@ -65,6 +65,7 @@ struct client {
     struct http1_scan scan;
     struct http1_body body; /* of the request */
     bool eof;               /* the client will send no more */
+    bool served;            /* a request came on it */
     bool wake;              /* input is to be looked at, at the end of the turn */
     uint8_t version;        /* of the request */
     bool keep;              /* the connection serves another request after this */
@@ -85,6 +86,7 @@ ssize_t client_fill(struct client *c, size_t room);
 void client_cut(struct client *c);
 /* The connection ends in order once the output is out. */
 void client_finish(struct client *c);
+bool client_idle(const struct client *c); /* between two requests, or before the first */
 void client_tick(struct client *c, uint64_t now_ms);
 void client_peer(const struct client *c, struct gate_peer *peer);
 void client_note(struct client *c, enum gate_note note, struct span detail);
@@ -113,6 +115,7 @@ void http_end(struct client *c, const struct gate_header *trailers, size_t count
 void http_failed(struct client *c, enum gate_reset reason);
 /* Our own answer; the connection ends after it. code goes into `sallyport-error`, may be NULL. */
 void http_answer(struct client *c, uint16_t status, const char *code, const char *text);
+void http_unserved(struct client *c); /* 503: there is no gate */
 
 /* connect.c: true when c now sniffs what is inside. */
 bool connect_open(struct client *c, struct span authority);

@@ -37,6 +37,7 @@ static const struct isolate_syscall allowed[] = {
     ISOLATE_ALLOW(close),
     ISOLATE_ALLOW(shutdown),
     ISOLATE_ALLOW(getsockname),
+    ISOLATE_ALLOW(getpeername),
     ISOLATE_ALLOW(getsockopt),
     ISOLATE_ALLOW(setsockopt),
     ISOLATE_ALLOW_EQ(fcntl, 1, F_GETFL),

@@ -34,6 +34,9 @@ static struct span authority_of_dest(const struct client *c, char *text, size_t 
 {
     struct gate_peer peer;
     char addr[46];
+    if (c->s->front) {
+        return span_str(c->s->authority);
+    }
     client_peer(c, &peer);
     struct span host = peer.name;
     if (host.len == 0) {
@@ -60,11 +63,12 @@ static bool request_send(struct client *c, const struct http1_request *r)
         .authority = r->authority,
     };
     c->version = head->version;
-    c->keep = head->keep_alive;
+    c->keep = head->keep_alive && !c->s->draining;
+    c->served = true;
     c->head_only = span_eq(r->method, SPAN_LIT("HEAD"));
     c->awaits_continue = r->expect_continue && head->version == 11 && !req.end;
     req.expect_continue = c->awaits_continue;
-    c->proxy = c->proxy || r->form == HTTP1_ABSOLUTE;
+    c->proxy = c->proxy || (r->form == HTTP1_ABSOLUTE && !c->s->front);
     client_peer(c, &req.peer);
     if (req.authority.len == 0) {
         req.authority = authority_of_dest(c, dest, sizeof dest);
@@ -73,7 +77,7 @@ static bool request_send(struct client *c, const struct http1_request *r)
     req.headers = (const struct gate_header *)(const void *)c->s->fields;
     c->stream = c->s->gate != NULL ? gate_send_request(c->s->gate, &req) : 0;
     if (c->stream == 0) {
-        http_answer(c, 503, "gate", "The outer door is not there.");
+        http_unserved(c);
         return false;
     }
     gate_stream_bind(c->s->gate, c->stream, c);
@@ -96,6 +100,10 @@ static bool scheme_fits(const struct client *c, const struct http1_request *r)
 static bool head_done(struct client *c, const struct http1_request *r)
 {
     size_t size = r->head.size;
+    if (r->form == HTTP1_AUTHORITY && c->s->front) {
+        http_answer(c, 501, NULL, "This is no proxy: CONNECT is not served.");
+        return false;
+    }
     if (r->form == HTTP1_AUTHORITY) {
         bool inside = connect_open(c, r->authority);
         if (inside) {
@@ -254,14 +262,18 @@ static bool body_input(struct client *c, size_t *budget)
 /* While an exchange is answered: notice that the client is gone, keep a little of what follows. */
 static void ahead_input(struct client *c)
 {
-    while (!c->eof) {
+    ssize_t n = 1;
+    while (n > 0 && !c->eof) {
         if (buf_len(&c->in) >= CLIENT_AHEAD_MAX) {
             tls_conn_pause(c->conn, true);
             return;
         }
-        if (client_fill(c, CLIENT_IN_STEP) <= 0) {
-            return;
-        }
+        n = client_fill(c, CLIENT_IN_STEP);
+    }
+    /* In the clear a client that left and one that shut its half look alike. The front door takes
+     * either for gone, as most servers do: nobody works for a reader who left. */
+    if (n == 0 && c->eof && c->s->front && c->response != RESPONSE_DONE) {
+        client_cut(c);
     }
 }
 
@@ -300,6 +312,11 @@ void http_next(struct client *c)
     c->response = RESPONSE_NONE;
     memset(&c->scan, 0, sizeof c->scan);
     client_deadline(c, buf_len(&c->in) > 0 ? SIDECAR_HEAD_MS : SIDECAR_IDLE_MS);
+    if (c->s->front) {
+        /* The list is in the order of last use: room is made from its front. */
+        list_remove(&c->node);
+        list_append(&c->s->clients, &c->node);
+    }
     tls_conn_pause(c->conn, false);
     c->wake = buf_len(&c->in) > 0;
 }

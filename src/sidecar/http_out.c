@@ -3,6 +3,7 @@
  * says how long a body is, never how it is written.
  */
 #include "sidecar/client.h"
+#include "sidecar/front.h"
 
 #include "base/log.h"
 
@@ -61,6 +62,7 @@ void http_response(struct client *c, const struct gate_response *res)
         .headers = (const struct http1_header *)(const void *)res->headers,
         .header_count = res->header_count,
         .close = !c->keep,
+        .date = c->s->front ? sidecar_front_date(c->s) : span_of("", 0),
     };
     bool lies = res->end && c->framing == HTTP1_BODY_LENGTH && c->left > 0;
     if (lies || !http1_write_response(&c->out, &out)) {
@@ -161,8 +163,15 @@ void http_failed(struct client *c, enum gate_reset reason)
     } else if (reason == GATE_RESET_UPSTREAM) {
         http_answer(c, 502, "protocol", "The upstream broke off.");
     } else {
-        http_answer(c, 503, "gate", "The outer door is not there.");
+        http_unserved(c);
     }
+}
+
+void http_unserved(struct client *c)
+{
+    http_answer(c, 503, "gate",
+                c->s->front ? "The Worker is not running; ask again."
+                            : "The outer door is not there.");
 }
 
 void http_answer(struct client *c, uint16_t status, const char *code, const char *text)
@@ -178,6 +187,7 @@ void http_answer(struct client *c, uint16_t status, const char *code, const char
         .headers = headers,
         .header_count = 1,
         .close = true,
+        .date = c->s->front ? sidecar_front_date(c->s) : span_of("", 0),
     };
     if (code != NULL) {
         headers[out.header_count++] =

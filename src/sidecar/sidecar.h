@@ -5,6 +5,9 @@
  *     listener ─► client: sniff ─► TLS ─► HTTP/1.1 ─► a stream of the gate ─► the outer door
  *                             └──► TLS that is not opened ─► a tunnel of the gate
  *     DNS ─► synthetic addresses; nothing leaves
+ *
+ * The same program is the *front door* of a daemon when it gets FRONT in place of START: plain
+ * HTTP/1.1 of clients in the world, each request a stream of the gate. front.c has what differs.
  */
 #ifndef SALLYPORT_SIDECAR_SIDECAR_H
 #define SALLYPORT_SIDECAR_SIDECAR_H
@@ -29,8 +32,9 @@
 #define SIDECAR_HEAD_MS      30000u  /* from the first byte of a head to its last */
 #define SIDECAR_IDLE_MS      120000u /* between two requests */
 #define SIDECAR_STALL_MS     120000u /* to send or take a single byte of a body */
+#define SIDECAR_DRAIN_MS     1000u   /* front door: to send a first request after DRAIN */
 
-/* Descriptors of SIDECAR_START, in the order of the message. */
+/* Descriptors of SIDECAR_START, in the order of the message. FRONT leaves some at -1. */
 struct sidecar_fds {
     int tcp;
     int dns_udp;
@@ -46,6 +50,8 @@ struct sidecar {
     struct ipc_channel *control;
     char id[SIDECAR_ID_MAX + 1];
     bool intercept; /* HTTPS is opened */
+    bool front;     /* the front door: neither CA nor DNS, names is NULL */
+    bool draining;  /* front door: it accepts no more and ends with its last client */
     struct tls_mint *mint;
     struct tls_server *tls;
     struct gate *gate; /* NULL: the outer door is not there */
@@ -68,6 +74,11 @@ struct sidecar {
     /* Room for one parsed head, used within one call. */
     struct http1_request request;
     struct http1_header fields[HTTP1_HEADER_COUNT];
+
+    /* Front door. */
+    char authority[64]; /* of the listener, for HTTP/1.0 without Host */
+    char date[32];      /* of date_s; for responses */
+    uint64_t date_s;
 };
 
 /* start.c: what the process does before it serves, in this order. */
@@ -91,6 +102,8 @@ void sidecar_gate_drop(struct sidecar *s);
 
 /* listen.c */
 int sidecar_listen(struct sidecar *s, struct error *err);
+/* Accepts until nobody waits any more. */
+void sidecar_listen_empty(struct sidecar *s);
 /* A client or its descriptor is gone: accepting goes on if it had stopped. */
 void sidecar_listen_resume(struct sidecar *s);
 void sidecar_tick_start(struct sidecar *s);

@@ -9,6 +9,7 @@
 #include "isolate/fds.h"
 #include "isolate/process.h"
 #include "isolate/secretmem.h"
+#include "sidecar/front.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -34,19 +35,24 @@ int sidecar_prepare(struct sidecar *s, int argc, char **argv, struct error *err)
 static int start_take(struct sidecar *s, struct ipc_message *msg, struct sidecar_fds *fds,
                       struct buf *cert, struct error *err)
 {
-    struct span id = msg->fields[0];
-    int *const slots[] = {&fds->tcp, &fds->dns_udp, &fds->dns_tcp, &fds->gate,
-                          &fds->key, &fds->user_ns, &fds->net_ns};
-    for (size_t i = 0; i < sizeof slots / sizeof slots[0]; i++) {
-        *slots[i] = steal_fd(&msg->fds[i]);
+    int *const all[] = {&fds->tcp, &fds->dns_udp, &fds->dns_tcp, &fds->gate,
+                        &fds->key, &fds->user_ns, &fds->net_ns};
+    int *const front[] = {&fds->tcp, &fds->gate, &fds->user_ns, &fds->net_ns};
+    s->front = msg->type == SIDECAR_FRONT;
+    if (msg->type != SIDECAR_START && !s->front) {
+        return error_set(err, 0, "start of the sidecar: neither START nor FRONT");
     }
-    if (msg->type != SIDECAR_START || id.len == 0 || id.len > SIDECAR_ID_MAX) {
+    for (size_t i = 0; i < msg->fd_count; i++) {
+        *(s->front ? front[i] : all[i]) = steal_fd(&msg->fds[i]);
+    }
+    struct span id = msg->fields[0];
+    if (id.len == 0 || id.len > SIDECAR_ID_MAX) {
         return error_set(err, 0, "start of the sidecar: malformed START");
     }
     memcpy(s->id, id.ptr, id.len);
     s->id[id.len] = '\0';
-    s->intercept = span_eq(msg->fields[1], SPAN_LIT("1"));
-    if (!buf_append_span(cert, msg->fields[2])) {
+    s->intercept = !s->front && span_eq(msg->fields[1], SPAN_LIT("1"));
+    if (!s->front && !buf_append_span(cert, msg->fields[2])) {
         return error_set(err, ENOMEM, "start of the sidecar: certificate");
     }
     isolate_process_title("sallyport-sidecar %s", s->id);
@@ -69,6 +75,9 @@ int sidecar_receive_start(struct sidecar *s, struct sidecar_fds *fds, struct buf
 
 int sidecar_make_ca(struct sidecar *s, struct sidecar_fds *fds, struct span cert, struct error *err)
 {
+    if (s->front) {
+        return 0;
+    }
     uint8_t *scalar = isolate_secretmem_map(fds->key, TLS_SCALAR_BYTES, err);
     if (scalar == NULL) {
         return -1;
@@ -89,12 +98,15 @@ static void on_message(void *arg, struct ipc_message *msg)
         if (sidecar_gate_open(s, steal_fd(&msg->fds[0]), &err) < 0) {
             log_error("%s", err.text);
         }
-    } else if (msg->type == SIDECAR_INTERCEPT) {
+    } else if (msg->type == SIDECAR_DRAIN && s->front) {
+        sidecar_front_drain(s);
+    } else if (msg->type == SIDECAR_INTERCEPT && !s->front) {
         s->intercept = span_eq(msg->fields[0], SPAN_LIT("1"));
         struct span cert = tls_mint_cert(s->mint);
         ipc_send(s->control, SIDECAR_READY, &cert, 1, NULL, 0);
     } else {
-        log_error("a second START");
+        log_error("supervisor: a message that is not for a %s",
+                  s->front ? "front door" : "sidecar");
         loop_stop(s->loop);
     }
 }
@@ -111,17 +123,18 @@ int sidecar_open(struct sidecar *s, struct sidecar_fds *fds, struct error *err)
     s->tcp_fd = steal_fd(&fds->tcp);
     s->dns_udp_fd = steal_fd(&fds->dns_udp);
     s->dns_tcp_fd = steal_fd(&fds->dns_tcp);
-    s->names = dns_names_create(DNS_NAMES_MAX);
-    if (s->names == NULL) {
+    s->names = s->front ? NULL : dns_names_create(DNS_NAMES_MAX);
+    if (!s->front && s->names == NULL) {
         return error_set(err, ENOMEM, "table of names");
     }
-    int rc = sidecar_gate_open(s, steal_fd(&fds->gate), err);
+    int rc = s->front ? sidecar_front_open(s, err) : 0;
+    rc = rc < 0 ? rc : sidecar_gate_open(s, steal_fd(&fds->gate), err);
     return rc == 0 ? sidecar_listen(s, err) : rc;
 }
 
 int sidecar_ready(struct sidecar *s, struct error *err)
 {
-    struct span cert = tls_mint_cert(s->mint);
+    struct span cert = s->front ? span_of("", 0) : tls_mint_cert(s->mint);
     s->control =
         ipc_channel_create(s->loop, IPC_CHILD_FD, ipc_sidecar_hears, on_message, on_closed, s, err);
     if (s->control == NULL || !ipc_send(s->control, SIDECAR_READY, &cert, 1, NULL, 0)) {

@@ -7,6 +7,7 @@
 
 /* Bytes that all our own lines of one head may take beside the caller's spans. */
 #define OWN_LINES_MAX 256u
+#define DATE_MAX      32u
 
 struct pen {
     char *at;
@@ -150,6 +151,30 @@ static void put_response_framing(struct pen *p, const struct http1_response_out 
     }
 }
 
+static bool has_date(const struct http1_header *h, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (span_ieq(h[i].name, SPAN_LIT("date"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* RFC 9110 6.6.1. */
+static void put_date(struct pen *p, const struct http1_response_out *r)
+{
+    if (r->date.len == 0 || r->status < 200 || has_date(r->headers, r->header_count)) {
+        return;
+    }
+    p->ok = p->ok && r->date.len <= DATE_MAX && http1_is_value(r->date);
+    if (p->ok) {
+        put(p, SPAN_LIT("Date: "));
+        put(p, r->date);
+        put(p, SPAN_LIT("\r\n"));
+    }
+}
+
 bool http1_write_response(struct buf *out, const struct http1_response_out *r)
 {
     if (r->status < 100 || r->status > 599) {
@@ -166,6 +191,7 @@ bool http1_write_response(struct buf *out, const struct http1_response_out *r)
     put(&p, span_str(http1_reason(r->status)));
     put(&p, SPAN_LIT("\r\n"));
     put_fields(&p, r->headers, r->header_count);
+    put_date(&p, r);
     put_response_framing(&p, r);
     if (r->close) {
         put(&p, SPAN_LIT("Connection: close\r\n"));

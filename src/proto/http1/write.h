@@ -32,6 +32,7 @@ struct http1_response_out {
     const struct http1_header *headers;
     size_t header_count;
     bool close;
+    struct span date; /* IMF-fixdate, for a final response without Date of its own; empty: none */
 };
 
 /* false: ceiling, memory, or a field that must not be written; then out is as it was. */

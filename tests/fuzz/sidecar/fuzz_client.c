@@ -1,7 +1,8 @@
 /*
  * The inner door against a hostile client and an outer door that misbehaves. One byte says whether
- * HTTPS is opened and where the client's bytes are cut into two packets, two bytes how many there
- * are; the rest are frames of the outer door. Whatever comes, nothing stays behind.
+ * HTTPS is opened, whether it is the front door, and where the client's bytes are cut into two
+ * packets, two bytes how many there are; the rest are frames of the outer door. Whatever comes,
+ * nothing stays behind.
  */
 #include "base/log.h"
 #include "sidecar/client.h"
@@ -98,11 +99,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     struct span in = span_of(data + 3, size - 3);
-    size_t cut = data[0] >> 1;
+    size_t cut = data[0] >> 2;
     size_t len = (size_t)data[1] | (size_t)data[2] << 8;
     len = len < in.len ? len : in.len;
     cut = cut < len ? cut : len;
     s.intercept = (data[0] & 1) != 0;
+    s.front = (data[0] & 2) != 0;
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
     must(sidecar_gate_open(&s, fds[0], &err));
     int client = client_connect();

@@ -103,11 +103,37 @@ static void responses_written(void **state)
     buf_free(&out);
 }
 
+static void a_date_unless_there_is_one(void **state)
+{
+    (void)state;
+    struct buf out;
+    buf_init(&out, 4096);
+    struct http1_header own = {SPAN_LIT("date"), SPAN_LIT("then")};
+    struct http1_response_out r = {
+        .status = 204, .version = 11, .headers = &own, .date = SPAN_LIT("now")};
+    assert_true(http1_write_response(&out, &r));
+    assert_true(is(buf_span(&out), "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n"));
+    buf_clear(&out);
+    r.header_count = 1;
+    assert_true(http1_write_response(&out, &r));
+    assert_true(is(buf_span(&out), "HTTP/1.1 204 No Content\r\ndate: then\r\n\r\n"));
+    buf_clear(&out);
+    r.header_count = 0;
+    r.status = 100;
+    assert_true(http1_write_response(&out, &r));
+    assert_true(is(buf_span(&out), "HTTP/1.1 100 Continue\r\n\r\n"));
+    r.status = 200;
+    r.date = SPAN_LIT("no\r\nX: 1");
+    assert_false(http1_write_response(&out, &r));
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_written),
         cmocka_unit_test(responses_written),
+        cmocka_unit_test(a_date_unless_there_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

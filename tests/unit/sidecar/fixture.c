@@ -132,7 +132,12 @@ bool fixture_try_start(struct fixture *f, bool intercept)
     struct span fields[] = {SPAN_LIT("t1"), intercept ? SPAN_LIT("1") : SPAN_LIT("0"),
                             buf_span(&f->cert)};
     int fds[] = {f->tcp, f->dns_udp, f->dns_tcp, inner, f->key, f->user_ns, f->net_ns};
-    assert_true(ipc_send(f->control, SIDECAR_START, fields, 3, fds, 7));
+    int front_fds[] = {f->tcp, inner, f->user_ns, f->net_ns};
+    if (f->front) {
+        assert_true(ipc_send(f->control, SIDECAR_FRONT, fields, 1, front_fds, 4));
+    } else {
+        assert_true(ipc_send(f->control, SIDECAR_START, fields, 3, fds, 7));
+    }
     fixture_run(f, is_ready, f);
     return f->ready > 0;
 }
@@ -147,7 +152,9 @@ static void ca_write(struct fixture *f)
     struct error err;
     struct buf pem;
     buf_init(&pem, 65536);
-    assert_int_equal(tls_trust_pem(buf_span(&f->cert), &pem, &err), 0);
+    if (!f->front) {
+        assert_int_equal(tls_trust_pem(buf_span(&f->cert), &pem, &err), 0);
+    }
     snprintf(f->dir, sizeof f->dir, "/tmp/sallyport-sidecar-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->ca_path, sizeof f->ca_path, "%s/ca.pem", f->dir);
@@ -157,9 +164,10 @@ static void ca_write(struct fixture *f)
     buf_free(&pem);
 }
 
-static int setup(void **state, bool intercept)
+static int setup(void **state, bool front, bool intercept)
 {
     struct fixture *f = calloc(1, sizeof *f);
+    f->front = front;
     struct error err;
     char text[256];
     f->loop = loop_create(&err);
@@ -192,12 +200,17 @@ static int setup(void **state, bool intercept)
 
 int fixture_setup(void **state)
 {
-    return setup(state, true);
+    return setup(state, false, true);
 }
 
 int fixture_setup_tunnel(void **state)
 {
-    return setup(state, false);
+    return setup(state, false, false);
+}
+
+int fixture_setup_front(void **state)
+{
+    return setup(state, true, false);
 }
 
 void fixture_kill(struct fixture *f)
@@ -273,7 +286,7 @@ static bool reader_done(void *arg)
     return rd->done;
 }
 
-static void gather(struct fixture *f, struct result *r, int fd)
+void gather(struct fixture *f, struct result *r, int fd)
 {
     struct error err;
     struct reader rd = {.f = f, .fd = fd, .r = r};
@@ -304,13 +317,19 @@ void shell(struct fixture *f, struct result *r, const char *command)
     r->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-void raw(struct fixture *f, struct result *r, struct span bytes)
+int dial(struct fixture *f)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                              .sin_port = htons(f->port)};
-    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+void raw(struct fixture *f, struct result *r, struct span bytes)
+{
+    cleanup_close int fd = dial(f);
     assert_int_equal(send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL), bytes.len);
     gather(f, r, fd);
 }

@@ -31,6 +31,7 @@ struct fixture {
     struct buf cert; /* DER, of READY */
     unsigned ready;
     bool control_closed;
+    bool front;
     struct gate *gate;
     bool gate_closed;
     struct exchange *exchanges; /* linked, newest first */
@@ -40,6 +41,8 @@ struct fixture {
     char note_detail[128];
     char last_sni[256];
     char last_name[256];
+    char last_authority[128];
+    uint8_t last_dest[16];
     uint16_t last_dest_port;
     bool last_tls;
     bool last_proxy;
@@ -57,6 +60,7 @@ struct result {
 
 int fixture_setup(void **state);        /* intercepts HTTPS */
 int fixture_setup_tunnel(void **state); /* does not */
+int fixture_setup_front(void **state);  /* the front door */
 int fixture_teardown(void **state);
 void fixture_kill(struct fixture *f);
 /* A process on the same sockets, key and certificate. */
@@ -70,6 +74,9 @@ void fixture_run(struct fixture *f, bool (*done)(void *arg), void *arg);
 /* sh -c command, its output; $PORT, $CA, $DNS, $DNSTCP and $C (curl with the CA, every name to the
  * sidecar) are set. */
 void shell(struct fixture *f, struct result *r, const char *command);
+/* What comes from fd until its end. */
+void gather(struct fixture *f, struct result *r, int fd);
+int dial(struct fixture *f); /* a connection to the sidecar */
 /* Sends bytes in the clear, gathers what comes until the end. */
 void raw(struct fixture *f, struct result *r, struct span bytes);
 void result_free(struct result *r);
@@ -78,6 +85,7 @@ bool result_has(const struct result *r, const char *text);
 /* outer.c: the outer door of the tests; behaves as the path says. */
 extern const struct gate_events outer_events;
 uint64_t outer_got(const struct fixture *f); /* bytes that came on the newest stream */
+void outer_answer(struct fixture *f);        /* what waits on /later */
 void outer_forget(struct fixture *f);
 
 #endif

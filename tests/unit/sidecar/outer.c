@@ -5,6 +5,7 @@
  *   /sum            counts the body, answers when it is whole
  *   /status/N       N, no body               /silent    nothing, ever
  *   /cut            head, a part of the body, RESET     /reset   RESET at once
+ *   /later          "hello" when outer_answer is called
  *   /early          answers without taking the body     /liar    more than its length
  * A tunnel echoes; one to denied.* is reset, one to closing.test says "bye" and ends its half.
  */
@@ -148,6 +149,7 @@ static struct exchange *exchange_new(struct fixture *f, uint32_t stream,
     f->exchanges = x;
     snprintf(f->last_sni, sizeof f->last_sni, SPAN_FMT, SPAN_ARG(peer->sni));
     snprintf(f->last_name, sizeof f->last_name, SPAN_FMT, SPAN_ARG(peer->name));
+    memcpy(f->last_dest, peer->dest, sizeof f->last_dest);
     f->last_dest_port = peer->dest_port;
     f->last_tls = peer->tls;
     f->last_proxy = peer->proxy;
@@ -161,6 +163,7 @@ static void on_request(void *arg, uint32_t stream, const struct gate_request *re
     struct exchange *x = exchange_new(f, stream, &req->peer);
     f->requests++;
     snprintf(x->path, sizeof x->path, SPAN_FMT, SPAN_ARG(req->target));
+    snprintf(f->last_authority, sizeof f->last_authority, SPAN_FMT, SPAN_ARG(req->authority));
     x->ended = req->end;
     begin(x, req);
     if (x->ended && is(x, "/sum")) {
@@ -256,6 +259,15 @@ static void on_note(void *arg, const struct gate_peer *peer, enum gate_note note
     (void)peer;
     f->notes[note]++;
     snprintf(f->note_detail, sizeof f->note_detail, SPAN_FMT, SPAN_ARG(detail));
+}
+
+void outer_answer(struct fixture *f)
+{
+    for (struct exchange *x = f->exchanges; x != NULL; x = x->next) {
+        if (is(x, "/later") && !x->finished) {
+            text(x, "hello\n");
+        }
+    }
 }
 
 uint64_t outer_got(const struct fixture *f)
