@@ -50,6 +50,9 @@ struct js_app {
 
 /* A handler as the host names it: an index into the version's table. */
 #define JS_HANDLER_NONE UINT32_MAX
+#define JS_HANDLER_INTERCEPT                                                                        \
+    (UINT32_MAX - 1) /* params is the text that interceptOutbound… was given: whose fetch() it is \
+                      */
 struct js_named {
     struct span name; /* of a named handler, or the host pattern as written */
     uint32_t handler;

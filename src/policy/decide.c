@@ -49,6 +49,20 @@ static bool step_denied(const struct policy *p, const struct url_host *host,
     return give(v, POLICY_DENY, POLICY_RULE_DENIED_HOSTS, "the host is on the denied list");
 }
 
+/* Code that registers a destination means it, whatever its allowed list says. */
+static bool step_intercepts(const struct policy *p, const struct policy_facts *facts,
+                            struct policy_verdict *v)
+{
+    const struct intercept *hit = intercept_find(&p->set, facts);
+
+    if (hit == NULL) {
+        return false;
+    }
+    v->pattern = hit->match;
+    v->params = hit->target;
+    return give(v, POLICY_HANDLER, POLICY_RULE_INTERCEPT, NULL);
+}
+
 /* The allowed list is a gate here; *entry is what matched, for step_internet. */
 static bool step_allowed(const struct policy *p, const struct url_host *host,
                          struct policy_verdict *v, const struct pattern **entry)
@@ -147,6 +161,9 @@ void policy_decide(const struct policy *p, const struct policy_facts *facts,
         step_tcp(p, facts, out);
         return;
     }
+    if (facts->kind == POLICY_REQUEST && step_intercepts(p, facts, out)) {
+        return;
+    }
     if (step_allowed(p, facts->host, out, &entry)) {
         return;
     }
@@ -167,6 +184,7 @@ const char *policy_rule_name(enum policy_rule rule)
         [POLICY_RULE_OUTBOUND] = "outbound",
         [POLICY_RULE_ENABLE_INTERNET] = "enableInternet",
         [POLICY_RULE_ALLOWED_TCP] = "allowedTcp",
+        [POLICY_RULE_INTERCEPT] = "interceptOutbound",
         [POLICY_RULE_URL] = "url",
     };
     _Static_assert(sizeof names / sizeof names[0] == POLICY_RULE_COUNT, "every rule has a name");

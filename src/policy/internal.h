@@ -85,6 +85,17 @@ struct class_side {
     size_t tcp_count;
 };
 
+/* One row of code's own table of destinations. */
+struct intercept {
+    char *mem; /* owns match and target */
+    struct span match;
+    struct span target;
+    struct pattern host;
+    uint16_t port;
+    bool tls;
+    bool every; /* a CIDR of no bits: names too */
+};
+
 /* What was set at run time. */
 struct runtime_side {
     bool has_allowed;
@@ -95,12 +106,19 @@ struct runtime_side {
     struct table hosts;
     struct selected *by_host; /* one for each of hosts */
     struct selected handler;
+    struct intercept *intercepts;
+    size_t intercept_count;
 };
 
 struct policy {
     struct class_side class;
     struct runtime_side set;
 };
+
+/* intercept.c */
+const struct intercept *intercept_find(const struct runtime_side *r,
+                                       const struct policy_facts *facts);
+void intercepts_free(struct runtime_side *r);
 
 void runtime_free(struct runtime_side *r);
 int selected_make(struct selected *s, const struct names *handlers, struct span name,

@@ -172,6 +172,7 @@ void runtime_free(struct runtime_side *r)
     table_free(&r->denied);
     table_free(&r->hosts);
     selected_free(&r->handler);
+    intercepts_free(r);
     *r = (struct runtime_side){0};
 }
 
@@ -278,6 +279,10 @@ static int runtime_copy(struct policy *to, const struct runtime_side *from, stru
     if (rc == 0 && from->has_denied) {
         rc = table_copy(&to->set.denied, &from->denied, err);
         to->set.has_denied = rc == 0;
+    }
+    for (size_t i = 0; rc == 0 && i < from->intercept_count; i++) {
+        const struct intercept *at = &from->intercepts[i];
+        rc = policy_intercept(to, &(struct policy_intercept){at->tls, at->match, at->target}, err);
     }
     return rc;
 }

@@ -5,6 +5,7 @@
  * (the mutators below; the state that is saved). Order of policy_decide, the first match ends:
  *
  *   1 deniedHosts matches               deny     5 setOutboundHandler          handler
+ *   1a interceptOutbound… matches       handler
  *   2 allowedHosts set, no match        deny     6 outbound                    handler
  *   3 setOutboundByHost, exact or glob  handler  7 allowedHosts set (matched)  allow
  *   4 outboundByHost, exact or glob     handler  8 enableInternet              allow, else deny
@@ -60,6 +61,7 @@ struct policy_facts {
     enum policy_kind kind;
     const struct url_host *host;
     uint16_t port;
+    bool secure; /* POLICY_REQUEST: it came in TLS */
 };
 
 enum policy_decision { POLICY_ALLOW, POLICY_DENY, POLICY_HANDLER };
@@ -73,7 +75,8 @@ enum policy_rule {
     POLICY_RULE_OUTBOUND,
     POLICY_RULE_ENABLE_INTERNET,
     POLICY_RULE_ALLOWED_TCP,
-    POLICY_RULE_URL, /* never from policy_decide: a URL that no client could send */
+    POLICY_RULE_INTERCEPT, /* interceptOutboundHttp and its like: params is the target */
+    POLICY_RULE_URL,       /* never from policy_decide: a URL that no client could send */
     POLICY_RULE_COUNT
 };
 
@@ -118,7 +121,22 @@ int policy_list_add(struct policy *p, enum policy_which which, struct span host,
 int policy_list_remove(struct policy *p, enum policy_which which, struct span host,
                        struct error *err);
 
-/* What was set at run time, as JSON: {"v":1,"handler"?,"hosts"?,"allowed"?,"denied"?}.
+/* Code's own table of destinations, in order of registration: the first that matches protocol, port
+ * and destination ends. match is `HOST[:PORT]`, HOST an address (IPv6 also without brackets), a
+ * CIDR, a name or a glob; without a port it is 80, for tls 443. 0.0.0.0/0 and ::/0 match names too.
+ * target is opaque text, at most POLICY_PARAMS_MAX. The same protocol, HOST and port again swaps
+ * the target in place. */
+struct policy_intercept {
+    bool tls;
+    struct span match;
+    struct span target;
+};
+int policy_intercept(struct policy *p, const struct policy_intercept *i, struct error *err);
+/* The sandbox has ended: all of them go. true: there were some. */
+bool policy_intercepts_clear(struct policy *p);
+
+/* What was set at run time, as JSON:
+ * {"v":1,"handler"?,"hosts"?,"allowed"?,"denied"?,"intercepts"?}.
  * policy_state_load takes the place of all that was set; names that the code lacks are kept. */
 int policy_state_save(const struct policy *p, struct buf *out, struct error *err);
 int policy_state_load(struct policy *p, struct span json, struct error *err);

@@ -72,6 +72,20 @@ static void put_hosts(struct buf *out, bool *ok, const struct runtime_side *r, b
     put(out, ok, "]");
 }
 
+static void put_intercepts(struct buf *out, bool *ok, const struct runtime_side *r)
+{
+    for (size_t i = 0; i < r->intercept_count; i++) {
+        const struct intercept *at = &r->intercepts[i];
+        put(out, ok, i > 0 ? "," : ",\"intercepts\":[");
+        put(out, ok, at->tls ? "{\"tls\":true,\"match\":" : "{\"tls\":false,\"match\":");
+        put_string(out, ok, at->match);
+        put(out, ok, ",\"target\":");
+        put_string(out, ok, at->target);
+        put(out, ok, "}");
+    }
+    put(out, ok, r->intercept_count > 0 ? "]" : "");
+}
+
 static int finish(bool ok, struct error *err)
 {
     return ok ? 0 : error_set(err, 0, "policy state: no memory, or over its ceiling");
@@ -100,6 +114,7 @@ int policy_state_save(const struct policy *p, struct buf *out, struct error *err
         put(out, &ok, ",\"denied\":");
         put_list(out, &ok, &r->denied);
     }
+    put_intercepts(out, &ok, r);
     put(out, &ok, "}");
     return finish(ok, err);
 }
@@ -236,10 +251,39 @@ static int read_hosts(json_t *list, struct policy *next, struct error *err)
     return rc;
 }
 
+static int read_intercepts(json_t *list, struct policy *next, struct error *err)
+{
+    static const char *const keys[] = {"tls", "match", "target", NULL};
+    size_t i;
+    json_t *item;
+    int rc = json_is_array(list) ? 0 : bad(err, "intercepts is not an array");
+
+    json_array_foreach(list, i, item)
+    {
+        json_t *tls = json_object_get(item, "tls");
+        json_t *match = json_object_get(item, "match");
+        json_t *target = json_object_get(item, "target");
+        if (!json_is_object(item) || !only_keys(item, keys) || !json_is_boolean(tls) ||
+            !json_is_string(match) || !json_is_string(target)) {
+            return bad(err, "an intercept is not {tls, match, target}");
+        }
+        rc = policy_intercept(
+            next,
+            &(struct policy_intercept){json_is_true(tls), string_span(match), string_span(target)},
+            err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return rc;
+}
+
 /* next borrows the class of the policy that is loaded; only its `set` is made here. */
 static int read_state(json_t *root, struct policy *next, struct error *err)
 {
-    static const char *const keys[] = {"v", "handler", "hosts", "allowed", "denied", NULL};
+    static const char *const keys[] = {"v",      "handler",    "hosts", "allowed",
+                                       "denied", "intercepts", NULL};
+    json_t *intercepts = json_object_get(root, "intercepts");
     json_t *handler = json_object_get(root, "handler");
     json_t *hosts = json_object_get(root, "hosts");
     json_t *allowed = json_object_get(root, "allowed");
@@ -265,6 +309,9 @@ static int read_state(json_t *root, struct policy *next, struct error *err)
     if (rc == 0 && denied != NULL) {
         rc = read_list(denied, &next->set.denied, err);
         next->set.has_denied = rc == 0;
+    }
+    if (rc == 0 && intercepts != NULL) {
+        rc = read_intercepts(intercepts, next, err);
     }
     return rc;
 }

@@ -196,6 +196,15 @@ static int undeny(struct policy *p, const json_t *args, const char *method, stru
     return rc != 0 ? rc : policy_list_remove(p, POLICY_DENIED, host, err);
 }
 
+/* Not a method of classes: what ctx.container's interceptOutbound… come to. */
+static int intercept(struct policy *p, const json_t *args, const char *method, struct error *err)
+{
+    struct policy_intercept i = {.tls = json_is_true(json_array_get(args, 0))};
+    int rc = string_arg(args, 1, method, &i.match, err);
+    rc = rc == 0 ? string_arg(args, 2, method, &i.target, err) : rc;
+    return rc == 0 ? policy_intercept(p, &i, err) : rc;
+}
+
 static const struct method {
     const char *name;
     change_fn fn;
@@ -211,6 +220,7 @@ static const struct method {
     {"denyHost", deny},
     {"removeAllowedHost", unallow},
     {"removeDeniedHost", undeny},
+    {"$intercept", intercept},
 };
 
 static const struct method *method_find(struct span name)

@@ -155,7 +155,8 @@ static bool decide(const struct instance *inst, struct span text, struct url_hos
         struct policy_facts facts = {.kind = secure && !inst->intercept_https ? POLICY_TLS_TUNNEL
                                                                               : POLICY_REQUEST,
                                      .host = host,
-                                     .port = url_port_or_default(&url)};
+                                     .port = url_port_or_default(&url),
+                                     .secure = secure};
         policy_decide(inst->policy, &facts, v);
     }
     url_free(&url);

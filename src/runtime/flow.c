@@ -40,7 +40,8 @@ void flow_decide(struct flow *f, enum policy_kind kind, struct policy_verdict *o
 {
     static const char *const decisions[] = {
         [POLICY_ALLOW] = "allow", [POLICY_DENY] = "deny", [POLICY_HANDLER] = "handler"};
-    struct policy_facts facts = {.kind = kind, .host = &f->dest.host, .port = f->dest.port};
+    struct policy_facts facts = {
+        .kind = kind, .host = &f->dest.host, .port = f->dest.port, .secure = f->dest.secure};
     policy_decide(f->inst->policy, &facts, out);
     f->decision = decisions[out->decision];
     f->rule = policy_rule_name(out->rule);

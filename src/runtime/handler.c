@@ -85,6 +85,9 @@ void handler_start(struct exchange *ex, const struct policy_verdict *v)
         case POLICY_RULE_OUTBOUND:
             handler = cls->outbound;
             break;
+        case POLICY_RULE_INTERCEPT:
+            handler = JS_HANDLER_INTERCEPT;
+            break;
         case POLICY_RULE_DENIED_HOSTS:
         case POLICY_RULE_ALLOWED_HOSTS:
         case POLICY_RULE_ENABLE_INTERNET:

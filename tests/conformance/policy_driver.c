@@ -72,7 +72,7 @@ static json_t *verdict_of(const struct policy *p, struct span text)
         json_decref(out);
         return json_null();
     }
-    policy_decide(p, &(struct policy_facts){POLICY_REQUEST, &host, 80}, &v);
+    policy_decide(p, &(struct policy_facts){.kind = POLICY_REQUEST, .host = &host, .port = 80}, &v);
     json_array_append_new(out, json_string(decisions[v.decision]));
     json_array_append_new(out, json_string(policy_rule_name(v.rule)));
     json_array_append_new(out, string_of(v.pattern));

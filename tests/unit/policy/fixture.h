@@ -69,7 +69,7 @@ static inline struct policy_verdict ask_kind(const struct policy *p, const char 
     if (!url_host_canonical(span_str(host), &h)) {
         fail_msg("%s is no host", host);
     }
-    policy_decide(p, &(struct policy_facts){kind, &h, port}, &v);
+    policy_decide(p, &(struct policy_facts){kind, &h, port, port == 443}, &v);
     return v;
 }
 

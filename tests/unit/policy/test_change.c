@@ -190,6 +190,9 @@ static void bad_state_changes_nothing(void **state)
         "{\"v\":1,\"allowed\":[\"ok.com\"],\"denied\":[\"a b\"]}",
         "{\"v\":1,\"allowed\":[1]}",
         "{\"v\":1,\"allowed\":\"*\"}",
+        "{\"v\":1,\"intercepts\":{}}",
+        "{\"v\":1,\"intercepts\":[{\"tls\":1,\"match\":\"a\",\"target\":\"\"}]}",
+        "{\"v\":1,\"intercepts\":[{\"tls\":true,\"match\":\"\",\"target\":\"\"}]}",
         "{\"v\":1,\"v\":1}",
         "{\"v\":1} x",
     };
@@ -222,6 +225,76 @@ static void description(void **state)
     policy_free(p);
 }
 
+static int intercept(struct policy *p, bool tls, const char *match, const char *target)
+{
+    struct error err;
+    return policy_intercept(p, &(struct policy_intercept){tls, span_str(match), span_str(target)},
+                            &err);
+}
+
+/* Whose target answers for the host, "" for none. */
+static const char *target_of(const struct policy *p, const char *host, uint16_t port)
+{
+    static char text[32];
+    struct policy_verdict v = ask_kind(p, host, POLICY_REQUEST, port);
+    snprintf(text, sizeof text, SPAN_FMT,
+             SPAN_ARG(v.rule == POLICY_RULE_INTERCEPT ? v.params : span_of("", 0)));
+    return text;
+}
+
+static void intercepts(void **state)
+{
+    (void)state;
+    struct policy *p = make(&(struct spec){.allowed = "ok.com", .denied = "bad.com"});
+    static const char *const wrong[] = {
+        "",        ":80",       "a b",         "a.com:0", "a.com:65536",
+        "a.com:x", "a.com:080", "10.0.0.0/33", "[::1",    "a/b"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        if (intercept(p, false, wrong[i], "t") >= 0) {
+            fail_msg("taken: %s", wrong[i]);
+        }
+    }
+    assert_saved(p, "{\"v\":1}");
+    assert_int_equal(intercept(p, false, "a.com", "1"), 0);
+    assert_int_equal(intercept(p, false, "10.0.0.0/8:8080", "2"), 0);
+    assert_int_equal(intercept(p, false, "111::", "3"), 0);
+    assert_int_equal(intercept(p, true, "*.tls.com", "4"), 0);
+    assert_int_equal(intercept(p, false, "[fd00::/8]:90", "5"), 0);
+    assert_int_equal(intercept(p, false, "::/0", "6"), 0);
+    assert_int_equal(intercept(p, false, "late.com", "7"), 0);
+    assert_string_equal(target_of(p, "a.com", 80), "1");
+    assert_string_equal(target_of(p, "a.com", 443), "");
+    assert_string_equal(target_of(p, "a.com", 8080), "");
+    assert_string_equal(target_of(p, "10.1.2.3", 8080), "2");
+    assert_string_equal(target_of(p, "[111::]", 80), "3");
+    assert_string_equal(target_of(p, "x.tls.com", 443), "4");
+    assert_string_equal(target_of(p, "[fd00::1]", 90), "5");
+    assert_string_equal(target_of(p, "late.com", 80), "6"); /* the first that was registered */
+    assert_string_equal(target_of(p, "bad.com", 80), "");
+    assert_int_equal(ask_kind(p, "bad.com", POLICY_REQUEST, 80).decision, POLICY_DENY);
+    assert_int_equal(ask_kind(p, "ok.com", POLICY_TLS_TUNNEL, 443).rule, POLICY_RULE_ALLOWED_HOSTS);
+    /* the same destination again: in place */
+    assert_int_equal(intercept(p, false, "A.com:80", "8"), 0);
+    assert_string_equal(target_of(p, "a.com", 80), "8");
+
+    struct buf saved;
+    struct error err;
+    buf_init(&saved, POLICY_STATE_MAX);
+    assert_int_equal(policy_state_save(p, &saved, &err), 0);
+    struct policy *other = make(&(struct spec){0});
+    assert_int_equal(policy_state_load(other, buf_span(&saved), &err), 0);
+    struct policy *copy = policy_clone(other);
+    assert_string_equal(target_of(copy, "10.1.2.3", 8080), "2");
+    assert_true(policy_intercepts_clear(copy));
+    assert_false(policy_intercepts_clear(copy));
+    assert_string_equal(target_of(copy, "10.1.2.3", 8080), "");
+    assert_saved(copy, "{\"v\":1}");
+    buf_free(&saved);
+    policy_free(copy);
+    policy_free(other);
+    policy_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +306,7 @@ int main(void)
         cmocka_unit_test(state_round_trip),
         cmocka_unit_test(bad_state_changes_nothing),
         cmocka_unit_test(description),
+        cmocka_unit_test(intercepts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -347,7 +347,7 @@ static void change_by_name(void **state)
                      0);
     struct url_host host;
     assert_true(url_host_canonical(S("x.com"), &host));
-    struct policy_facts facts = {POLICY_REQUEST, &host, 80};
+    struct policy_facts facts = {.kind = POLICY_REQUEST, .host = &host, .port = 80};
     struct policy_verdict v;
     policy_decide(p, &facts, &v);
     assert_int_equal(v.decision, POLICY_HANDLER);
