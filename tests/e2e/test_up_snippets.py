@@ -150,6 +150,56 @@ Params.outboundHandlers = {
 };
 Params.outboundByHost = { "*.glob.test": async (request, env, ctx) => Response.json(Object.keys(ctx).sort()) };
 
+// -- 1.0: entrypoints that ctx.container sends destinations to
+export class UserApi extends WorkerEntrypoint {
+  async fetch(request) {
+    const url = new URL(request.url);
+    if (request.method !== "GET" || url.pathname !== "/user") return new Response("Forbidden", { status: 403 });
+    const r = new Request(request);
+    r.headers.set("authorization", `Bearer ${this.env.SECRET}`);
+    return fetch(r);
+  }
+}
+export class ReadOnlyRepository extends WorkerEntrypoint {
+  async fetch(request) {
+    const url = new URL(request.url);
+    const prefix = `/${this.ctx.props.repository}.git`;
+    const reads = url.pathname === `${prefix}/info/refs` && url.searchParams.get("service") === "git-upload-pack" ||
+                  url.pathname === `${prefix}/git-upload-pack`;
+    if (!reads) return new Response("Forbidden", { status: 403 });
+    const headers = new Headers(request.headers);
+    headers.set("authorization", `Basic ${btoa(`x-access-token:${this.env.SECRET}`)}`);
+    return fetch(new Request(request, { headers }));
+  }
+}
+export class Echo extends WorkerEntrypoint {
+  async fetch(request) { return new Response(`Binding ${this.ctx.props.id}: ${request.url}`); }
+}
+// The 0.x policy written anew as an entrypoint.
+export class Policy extends WorkerEntrypoint {
+  async fetch(request) {
+    const { allowed, denied } = this.ctx.props;
+    const host = new URL(request.url).hostname.replace(/\\.+$/, "");
+    if (denied.includes(host) || !allowed.includes(host)) return new Response("Origin is disallowed", { status: 520 });
+    return fetch(request);
+  }
+}
+export class Raw extends DurableObject {
+  #exports(name, props) { return this.ctx.exports[name]({ props }); }
+  async open(options) {
+    if (!this.ctx.container.running) this.ctx.container.start({ enableInternet: false, ...options });
+  }
+  async intercept(kind, address, name, props) {
+    const target = this.#exports(name, props);
+    if (kind === "all") await this.ctx.container.interceptAllOutboundHttp(target);
+    else if (kind === "https") await this.ctx.container.interceptOutboundHttps(address, target);
+    else await this.ctx.container.interceptOutboundHttp(address, target);
+    return null;
+  }
+  async sh(command) { await this.open(); return run(this, command); }
+  async exec(command) { return this.sh(command); }
+}
+
 async function run(object, command) {
   if (!object.ctx.container.running) await object.start();
   const output = await (await object.ctx.container.exec(["bash", "-c", command])).output();
@@ -160,7 +210,7 @@ export default {
   async fetch(request, env) {
     const q = new URL(request.url).searchParams;
     const ns = env[q.get("class").toUpperCase()];
-    const box = getSandbox(ns, q.get("id") ?? "one");
+    const box = q.get("class") === "Raw" ? ns.getByName(q.get("id") ?? "one") : getSandbox(ns, q.get("id") ?? "one");
     try {
       if (q.has("call")) return Response.json((await box[q.get("call")](...JSON.parse(q.get("args")))) ?? null);
       if (q.has("key")) { await env.KEYS.put(ns.idFromName(q.get("id")).toString(), q.get("key")); return Response.json(null); }
@@ -170,7 +220,7 @@ export default {
 };
 """
 CLASSES = ("Inject", "Listed", "Virtual", "State", "Closed", "Denied", "GetOnly", "Dynamic", "StaticForm", "Blog",
-           "Agent", "Codex", "Resign", "Vending", "Params")
+           "Agent", "Codex", "Resign", "Vending", "Params", "Raw")
 SECRET = "sec-5e1f-of-the-snippets"
 HOSTS = ("github.example.test", "vcs.example.test", "api.example.test", "api.anthropic.example.test",
          "bucket.example.test", "evil.example.test")
@@ -196,11 +246,11 @@ class Worker:
 
 
 @pytest.fixture
-def worker(user, up, origin, aws4fetch):
-    folder = write_worker(user, CODE, bindings={c.upper(): c for c in CLASSES},
+def worker(user, up, origin, npm_packages):
+    folder = write_worker(user, CODE, bindings={c.upper(): c for c in CLASSES}, packages=npm_packages,
                           config={"kv_namespaces": [{"binding": "KEYS", "id": "keys"}],
                                   "services": [{"binding": "GREETER", "service": "e2e", "entrypoint": "Greeter"}]},
-                          files={".dev.vars": f"SECRET={SECRET}\n", **aws4fetch})
+                          files={".dev.vars": f"SECRET={SECRET}\n"})
     return Worker(up(folder, *origin.options(*HOSTS)))
 
 
@@ -295,3 +345,59 @@ def test_vending_and_params(worker):
         {"params": {"tags": ["a", None, 1.5]}, "className": "Params"}
     worker.call("Params", "setOutboundHandler", "tagged")
     assert "params" not in json.loads(worker.curl("Params", "https://any.test/")[1])
+
+
+def test_an_authenticated_api(worker, origin):
+    worker.call("Raw", "intercept", "https", "api.example.test", "UserApi", {})
+    assert worker.curl("Raw", "https://api.example.test/user", raw=True)[0] == 200
+    assert origin.header("authorization") == [f"Bearer {SECRET}"]
+    assert worker.curl("Raw", "https://api.example.test/keys", raw=True) == (403, "Forbidden")
+    assert worker.curl("Raw", "-X DELETE https://api.example.test/user", raw=True)[0] == 403
+    assert worker.curl("Raw", "https://github.example.test/", raw=True)[0] == 520
+    assert worker.curl("Raw", "http://api.example.test/user", raw=True)[0] == 520  # HTTP was not registered
+
+
+def test_a_private_repository(worker, origin):
+    worker.call("Raw", "intercept", "https", "github.example.test", "ReadOnlyRepository", {"repository": "me/private"})
+    reads = "https://github.example.test/me/private.git/info/refs?service=git-upload-pack"
+    assert worker.curl("Raw", f"'{reads}'", raw=True)[0] == 200
+    assert origin.header("authorization")[0].startswith("Basic ")
+    for path in ("me/private.git/info/refs?service=git-receive-pack", "me/private.git/git-receive-pack",
+                 "me/other.git/info/refs?service=git-upload-pack"):
+        assert worker.curl("Raw", f"'https://github.example.test/{path}'", raw=True)[0] == 403, path
+
+
+def test_destinations_of_the_container(worker, user):
+    for kind, address, number in (("http", "first.test", 1), ("http", "*.glob.test", 2), ("http", "11.0.0.1:8080", 3),
+                                  ("http", "12.0.0.0/8", 4), ("http", "111::", 5)):
+        worker.call("Raw", "intercept", kind, address, "Echo", {"id": number})
+    rows = [("http://first.test/p?q", "Binding 1: http://first.test/p?q"), ("http://a.b.glob.test/", "Binding 2: http://a.b.glob.test/"),
+            ("http://11.0.0.1:8080/x", "Binding 3: http://11.0.0.1:8080/x"), ("http://12.34.5.6/", "Binding 4: http://12.34.5.6/"),
+            ("http://[111::]/", "Binding 5: http://[111::]/")]
+    for url, expected in rows:
+        assert worker.curl("Raw", f"-g '{url}'", raw=True) == (200, expected)
+    for url in ("http://11.0.0.1:90/", "http://glob.test/", "http://13.0.0.1/", "https://first.test/"):
+        assert worker.curl("Raw", url, raw=True)[0] == 520, url
+    # the same destination again is swapped in place, in a running sandbox, and survives the runtime
+    worker.call("Raw", "intercept", "http", "first.test", "Echo", {"id": 42})
+    assert worker.curl("Raw", "http://first.test/", raw=True)[1].startswith("Binding 42")
+    worker.call("Raw", "intercept", "all", "", "Echo", {"id": 99})
+    assert worker.curl("Raw", "http://any.test/", raw=True)[1].startswith("Binding 99")
+    assert worker.curl("Raw", "http://first.test/", raw=True)[1].startswith("Binding 42")
+    import os
+    import signal
+    from conftest import processes_of
+    for pid in processes_of(user, "sallyport-runtime"):
+        os.kill(pid, signal.SIGKILL)
+    status, body = worker.curl("Raw", "--retry 5 --retry-all-errors http://first.test/", raw=True)
+    assert (status, body.split(":")[0]) == (200, "Binding 42"), body
+
+
+def test_the_policy_as_an_entrypoint(worker, origin):
+    props = {"allowed": ["api.example.test"], "denied": ["evil.example.test"]}
+    worker.call("Raw", "intercept", "https", "*", "Policy", props)
+    worker.call("Raw", "intercept", "all", "", "Policy", props)
+    assert worker.curl("Raw", "https://api.example.test/", raw=True)[0] == 200
+    assert worker.curl("Raw", "http://api.example.test/", raw=True)[0] == 200
+    assert worker.curl("Raw", "https://evil.example.test/", raw=True) == (520, "Origin is disallowed")
+    assert worker.curl("Raw", "https://github.example.test/", raw=True) == (520, "Origin is disallowed")
