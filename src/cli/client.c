@@ -1,7 +1,6 @@
-#include "cli/client.h"
+#include "cli/client_wire.h"
 #include "base/cleanup.h"
 #include "proto/http1/body.h"
-#include "proto/http1/http1.h"
 #include "proto/http1/write.h"
 
 #include <errno.h>
@@ -9,14 +8,17 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define READ_BYTES (64u * 1024u)
-#define PATH_MAX_  (16u * 1024u)
+#define READ_BYTES     (64u * 1024u)
+#define HEAD_BYTES_MAX (20u * 1024u)
 
-struct client {
-    int fd;
-    char *path;
-    struct buf in; /* what came and was not used yet */
-};
+static int other_user(const char *path, struct error *err)
+{
+    return error_set(
+        err, 0,
+        "socket %s: belongs to another user: ask as that user, or set SALLYPORT_SOCKET "
+        "to a socket of yours",
+        path);
+}
 
 static int check_peer(int fd, const char *path, struct error *err)
 {
@@ -26,7 +28,7 @@ static int check_peer(int fd, const char *path, struct error *err)
         return error_set(err, errno, "socket %s", path);
     }
     if (peer.uid != geteuid() && peer.uid != 0) {
-        return error_set(err, 0, "socket %s: belongs to another user: set SALLYPORT_SOCKET", path);
+        return other_user(path, err);
     }
     return 0;
 }
@@ -35,12 +37,15 @@ static int connect_to(const char *path, struct error *err)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof addr.sun_path) {
-        return error_set(err, ENAMETOOLONG, "socket %s", path);
+        return error_set(err, 0,
+                         "socket %s: longer than %zu bytes: set SALLYPORT_SOCKET to a "
+                         "shorter path",
+                         path, sizeof addr.sun_path - 1);
     }
     memcpy(addr.sun_path, path, strlen(path));
     cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof addr) < 0) {
-        return error_set(err, errno, "socket %s", path);
+        return errno == EACCES ? other_user(path, err) : error_set(err, errno, "socket %s", path);
     }
     int rc = check_peer(fd, path, err);
     return rc < 0 ? rc : steal_fd(&fd);
@@ -75,40 +80,6 @@ const char *client_path(const struct client *c)
     return c->path != NULL ? c->path : "";
 }
 
-void client_path_start(struct client_request *r, const char *method, const char *fixed)
-{
-    *r = (struct client_request){.method = method};
-    buf_init(&r->path, PATH_MAX_);
-    buf_append_str(&r->path, fixed);
-}
-
-static bool append_encoded(struct buf *out, struct span text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '_' || c == '.' || c == '~';
-        bool good = plain ? buf_append(out, text.ptr + i, 1) : buf_appendf(out, "%%%02X", c);
-        if (!good) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool client_path_segment(struct client_request *r, struct span text)
-{
-    return buf_append_str(&r->path, "/") && append_encoded(&r->path, text);
-}
-
-bool client_path_query(struct client_request *r, const char *name, struct span value)
-{
-    struct span path = buf_span(&r->path);
-    const char *lead = memchr(path.ptr, '?', path.len) != NULL ? "&" : "?";
-    return buf_append_str(&r->path, lead) && buf_append_str(&r->path, name) &&
-           buf_append_str(&r->path, "=") && append_encoded(&r->path, value);
-}
-
 static int gone(const struct client *c, int errnum, struct error *err)
 {
     return error_set(err, errnum, "socket %s: the sandbox's supervisor went away", c->path);
@@ -129,10 +100,17 @@ static int send_all(struct client *c, struct span bytes, struct error *err)
     return 0;
 }
 
-static int send_request(struct client *c, struct client_request *r, struct error *err)
+/* The writer leaves out what is hop-by-hop: that is for us alone to say. */
+static bool add_upgrade(struct buf *head, const char *protocol)
+{
+    head->end -= 2; /* the blank line */
+    return buf_appendf(head, "Connection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol);
+}
+
+int client_send(struct client *c, struct client_request *r, const char *upgrade, struct error *err)
 {
     struct buf head;
-    buf_init(&head, PATH_MAX_ + 4096);
+    buf_init(&head, HEAD_BYTES_MAX);
     struct http1_request_out out = {
         .method = span_str(r->method),
         .target = buf_span(&r->path),
@@ -140,9 +118,9 @@ static int send_request(struct client *c, struct client_request *r, struct error
         .body = r->body.len > 0 ? HTTP1_BODY_LENGTH : HTTP1_BODY_NONE,
         .length = (int64_t)r->body.len,
     };
-    int rc = http1_write_request(&head, &out)
-                 ? 0
-                 : error_set(err, 0, "socket %s: the request is too long", c->path);
+    bool good =
+        http1_write_request(&head, &out) && (upgrade == NULL || add_upgrade(&head, upgrade));
+    int rc = good ? 0 : error_set(err, 0, "socket %s: the request is too long", c->path);
     rc = rc < 0 ? rc : send_all(c, buf_span(&head), err);
     rc = rc < 0 ? rc : send_all(c, r->body, err);
     buf_free(&head);
@@ -167,7 +145,7 @@ static ssize_t read_more(struct client *c, struct error *err)
     return n;
 }
 
-static int read_head(struct client *c, struct http1_response *head, struct error *err)
+int client_read_head(struct client *c, struct http1_response *head, struct error *err)
 {
     struct http1_scan scan = {0};
     struct http1_refusal why;
@@ -188,10 +166,7 @@ static int read_head(struct client *c, struct http1_response *head, struct error
     }
 }
 
-typedef int (*body_fn)(void *arg, struct span bytes, struct error *err);
-
-/* Feeds the body to fn; 1 from fn ends the reading early. */
-static int read_body(struct client *c, const struct http1_head *head, body_fn fn, void *arg,
+int client_read_body(struct client *c, const struct http1_head *head, client_body_fn fn, void *arg,
                      struct error *err)
 {
     struct http1_body body;
@@ -222,7 +197,7 @@ static int read_body(struct client *c, const struct http1_head *head, body_fn fn
     }
 }
 
-static int keep_bytes(void *arg, struct span bytes, struct error *err)
+int client_keep_bytes(void *arg, struct span bytes, struct error *err)
 {
     return buf_append_span(arg, bytes) ? 0 : error_set(err, EMSGSIZE, "answer");
 }
@@ -233,11 +208,11 @@ int client_call(struct client *c, struct client_request *r, struct client_reply 
     struct http1_response head;
     out->status = 0;
     buf_init(&out->body, CLIENT_BODY_MAX);
-    int rc = send_request(c, r, err);
-    rc = rc < 0 ? rc : read_head(c, &head, err);
+    int rc = client_send(c, r, NULL, err);
+    rc = rc < 0 ? rc : client_read_head(c, &head, err);
     if (rc == 0) {
         out->status = head.status;
-        rc = read_body(c, &head.head, keep_bytes, &out->body, err);
+        rc = client_read_body(c, &head.head, client_keep_bytes, &out->body, err);
     }
     buf_free(&r->path);
     return rc;
@@ -248,7 +223,7 @@ void client_reply_free(struct client_reply *reply)
     buf_free(&reply->body);
 }
 
-static int explain(unsigned status, struct span body, struct error *err)
+int client_explain(unsigned status, struct span body, struct error *err)
 {
     json_t *doc = json_loadb(body.ptr, body.len, 0, NULL);
     json_t *e = json_object_get(doc, "error");
@@ -262,13 +237,18 @@ static int explain(unsigned status, struct span body, struct error *err)
     return rc;
 }
 
+int client_refusal(const struct client_reply *reply, struct error *err)
+{
+    return client_explain(reply->status, buf_span(&reply->body), err);
+}
+
 int client_do(struct client *c, struct client_request *r, struct client_reply *out,
               struct error *err)
 {
     struct client_reply reply;
     int rc = client_call(c, r, &reply, err);
     if (rc == 0 && reply.status >= 400) {
-        rc = explain(reply.status, buf_span(&reply.body), err);
+        rc = client_refusal(&reply, err);
     }
     if (rc == 0 && out != NULL) {
         *out = reply;
@@ -278,80 +258,28 @@ int client_do(struct client *c, struct client_request *r, struct client_reply *o
     return rc;
 }
 
-struct events {
-    client_event_fn fn;
-    void *arg;
-    struct buf line;
-    char event[64];
-};
-
-static bool is_field(struct span line, const char *name, struct span *value)
-{
-    size_t n = strlen(name);
-    if (line.len <= n || memcmp(line.ptr, name, n) != 0 || line.ptr[n] != ':') {
-        return false;
-    }
-    *value = span_from(line, n + 1);
-    if (value->len > 0 && value->ptr[0] == ' ') {
-        *value = span_from(*value, 1);
-    }
-    return true;
-}
-
-/* 1: the reader has enough. */
-static int take_line(struct events *e, struct span line)
-{
-    struct span value;
-    if (is_field(line, "event", &value)) {
-        size_t n = value.len < sizeof e->event - 1 ? value.len : sizeof e->event - 1;
-        memcpy(e->event, value.ptr, n);
-        e->event[n] = '\0';
-    } else if (is_field(line, "data", &value)) {
-        return e->fn(e->arg, span_str(e->event), value) ? 0 : 1;
-    }
-    return 0;
-}
-
-static int take_bytes(void *arg, struct span bytes, struct error *err)
-{
-    struct events *e = arg;
-    if (!buf_append_span(&e->line, bytes)) {
-        return error_set(err, EMSGSIZE, "event");
-    }
-    for (;;) {
-        struct span all = buf_span(&e->line);
-        const char *end = all.len > 0 ? memchr(all.ptr, '\n', all.len) : NULL;
-        if (end == NULL) {
-            return 0;
-        }
-        size_t len = (size_t)(end - all.ptr);
-        int rc = take_line(e, span_of(all.ptr, len));
-        buf_consume(&e->line, len + 1);
-        if (rc != 0) {
-            return rc;
-        }
-    }
-}
-
-int client_events(struct client *c, struct client_request *r, client_event_fn fn, void *arg,
-                  struct error *err)
+int client_upgrade(struct client *c, struct client_request *r, const char *protocol,
+                   struct client_reply *refused, struct error *err)
 {
     struct http1_response head;
-    struct events e = {.fn = fn, .arg = arg};
-    struct buf refusal;
-    buf_init(&e.line, CLIENT_BODY_MAX);
-    buf_init(&refusal, CLIENT_BODY_MAX);
-    int rc = send_request(c, r, err);
-    rc = rc < 0 ? rc : read_head(c, &head, err);
-    if (rc == 0 && head.status >= 400) {
-        unsigned status = head.status;
-        rc = read_body(c, &head.head, keep_bytes, &refusal, err);
-        rc = rc < 0 ? rc : explain(status, buf_span(&refusal), err);
-    } else if (rc == 0) {
-        rc = read_body(c, &head.head, take_bytes, &e, err);
-    }
-    buf_free(&e.line);
-    buf_free(&refusal);
+    refused->status = 0;
+    buf_init(&refused->body, CLIENT_BODY_MAX);
+    int rc = client_send(c, r, protocol, err);
+    rc = rc < 0 ? rc : client_read_head(c, &head, err);
     buf_free(&r->path);
-    return rc;
+    if (rc < 0 || head.status == 101) {
+        return rc < 0 ? rc : 1;
+    }
+    refused->status = head.status;
+    return client_read_body(c, &head.head, client_keep_bytes, &refused->body, err);
+}
+
+int client_fd(const struct client *c)
+{
+    return c->fd;
+}
+
+struct buf *client_early(struct client *c)
+{
+    return &c->in;
 }

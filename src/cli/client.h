@@ -46,6 +46,17 @@ typedef bool (*client_event_fn)(void *arg, struct span event, struct span data);
 int client_events(struct client *c, struct client_request *r, client_event_fn fn, void *arg,
                   struct error *err);
 
+/* Asks for another protocol. 1: from now on the connection is the caller's, who reads
+ * client_early first (bytes that came behind the answer), then client_fd (lent). 0: *refused has
+ * the answer, to be freed. Negative: there was none. */
+int client_upgrade(struct client *c, struct client_request *r, const char *protocol,
+                   struct client_reply *refused, struct error *err);
+int client_fd(const struct client *c);
+struct buf *client_early(struct client *c);
+
+/* The sentence of an error answer (status 400 and above) in err; always negative. */
+int client_refusal(const struct client_reply *reply, struct error *err);
+
 /* Builds r->path: client_path_start(r, "/v1/instances"), then segments and query parts. */
 void client_path_start(struct client_request *r, const char *method, const char *fixed);
 bool client_path_segment(struct client_request *r, struct span text); /* adds '/' + encoded */

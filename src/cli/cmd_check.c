@@ -166,8 +166,8 @@ static int run_checked(const struct command *self, const struct options *o, int 
         return fail_usage(self, &err);
     }
     if (instance && n >= 2) {
-        return grammar_id(argv[0], &err) < 0 ? fail_usage(self, &err)
-                                             : check_instance(o, argv[0], n - 1, argv + 1);
+        return grammar_name(argv[0], &err) < 0 ? fail_usage(self, &err)
+                                               : check_instance(o, argv[0], n - 1, argv + 1);
     }
     if (!instance && n >= 1) {
         return check_config(o, n, argv);

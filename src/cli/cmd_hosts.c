@@ -41,7 +41,7 @@ static int run_edit(const struct command *self, int argc, char **argv, const cha
     }
     struct error err;
     for (int i = 0; status == 0 && i < n; i++) {
-        int rc = i == 0 ? grammar_id(argv[i], &err) : grammar_host_glob(argv[i], &err);
+        int rc = i == 0 ? grammar_name(argv[i], &err) : grammar_host_glob(argv[i], &err);
         status = rc < 0 ? fail_usage(self, &err) : 0;
     }
     for (int i = 1; status == 0 && i < n; i++) {

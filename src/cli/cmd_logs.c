@@ -119,7 +119,7 @@ static int run(const struct command *self, int argc, char **argv)
     int status = ask_args(self, argc, argv, &o, &n);
     status = status != 0 ? status : ask_operands(self, n, 0, 1);
     struct error err;
-    if (status == 0 && n == 1 && grammar_id(argv[0], &err) < 0) {
+    if (status == 0 && n == 1 && grammar_name(argv[0], &err) < 0) {
         status = fail_usage(self, &err);
     }
     if (status != 0) {

@@ -18,7 +18,19 @@ struct client *find_daemon(struct error *err)
     return paths_control_socket(&path, err) < 0 ? NULL : client_open(path, err);
 }
 
-/* Whether this end has the instance; negative when it could not be asked. */
+struct client *find_daemon_or_say(struct error *err)
+{
+    struct client *c = find_daemon(err);
+    if (c == NULL && is_absent(err)) {
+        int code = err->code;
+        error_set(err, 0, "no daemon is up: `sallyport up` starts it");
+        err->code = code;
+    }
+    return c;
+}
+
+/* Whether this end has the instance; negative when it could not be asked. An answer that is not
+ * "no such instance", as that a name is ambiguous, is for the caller's own request to show. */
 static int knows(struct client *c, const char *id, struct error *err)
 {
     struct client_request r;
@@ -29,43 +41,49 @@ static int knows(struct client *c, const char *id, struct error *err)
         return error_set(err, ENOMEM, "instance %s", id);
     }
     int rc = client_call(c, &r, &reply, err);
-    int found = rc < 0 ? rc : reply.status == 200;
+    int found = rc < 0 ? rc : reply.status != 404;
     client_reply_free(&reply);
     return found;
 }
 
-static struct client *not_found(const char *id, struct error *err)
+static struct client *not_found(const char *id, bool daemon, struct error *err)
 {
-    error_set(err, 0, "instance %s: not running: `sallyport ps` lists what is", id);
+    error_set(err, 0, "instance %.200s: not running: %s, `sallyport ps` lists what is", id,
+              daemon ? "`sallyport create ID` starts one"
+                     : "no daemon is up: `sallyport up` starts it");
     err->code = ENOENT;
     return NULL;
 }
 
-struct client *find_instance(const char *id, struct error *err)
+/* One `run` serves one instance, under its id. */
+static struct client *find_run(const char *id, bool daemon, struct error *err)
 {
-    if (grammar_id(id, err) < 0) {
-        return NULL;
-    }
-    struct client *c = find_daemon(err);
-    if (c == NULL && !is_absent(err)) {
-        return NULL;
-    }
-    if (c != NULL) {
-        int found = knows(c, id, err);
-        if (found > 0) {
-            return c;
-        }
-        client_close(c);
-        if (found < 0) {
-            return NULL;
-        }
-    }
     cleanup_free char *path = NULL;
+    if (grammar_id(id, NULL) < 0) {
+        return not_found(id, daemon, err);
+    }
     if (paths_run_socket(id, &path, err) < 0) {
         return NULL;
     }
-    c = client_open(path, err);
-    return c == NULL && is_absent(err) ? not_found(id, err) : c;
+    struct client *c = client_open(path, err);
+    return c == NULL && is_absent(err) ? not_found(id, daemon, err) : c;
+}
+
+struct client *find_instance(const char *id, struct error *err)
+{
+    if (grammar_name(id, err) < 0) {
+        return NULL;
+    }
+    struct client *c = find_daemon(err);
+    if (c == NULL) {
+        return is_absent(err) ? find_run(id, false, err) : NULL;
+    }
+    int found = knows(c, id, err);
+    if (found > 0) {
+        return c;
+    }
+    client_close(c);
+    return found < 0 ? NULL : find_run(id, true, err);
 }
 
 static bool is_run_socket(const char *name)

@@ -41,8 +41,8 @@ def test_an_instance_that_is_not_there(user):
                   ["call", "nobody", "x"], ["logs", "nobody"], ["rm", "nobody"],
                   ["check", "nobody", "https://x.test/"]):
         r = user.sallyport(*words)
-        assert r.code == 125 and r.err == "sallyport: instance nobody: not running: " \
-            "`sallyport ps` lists what is\n", r
+        assert r.code == 125 and r.err == "sallyport: instance nobody: not running: no daemon is up: " \
+            "`sallyport up` starts it, `sallyport ps` lists what is\n", r
 
 
 def test_kv_outside_of_any_run(user):
