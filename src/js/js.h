@@ -116,10 +116,10 @@ struct js_instance_spec {
  *  "interceptHttps": bool, "allowedTcp": [..]|null}; a property of the wrong type is an error. */
 struct js_instance *js_instance_create(struct js_version *v, const struct js_instance_spec *spec,
                                        struct buf *facts, struct error *err);
-/* Nothing of it is under way: no call, no open promise of waitUntil or blockConcurrencyWhile, no
- * timer, fetch or answer that its own task waits for. Then it may be destroyed and made again
- * later without anybody noticing; stubs stay good. */
-bool js_instance_idle(const struct js_instance *inst);
+/* How long nothing of it has been under way, in ms: no call, no open promise of waitUntil or
+ * blockConcurrencyWhile, no timer, fetch or answer that its own task waits for. 0: something is. An
+ * instance without work may be destroyed and made again later; stubs stay good. Not a turn. */
+uint64_t js_instance_idle_ms(const struct js_instance *inst);
 void js_instance_destroy(struct js_instance *inst); /* its tasks were aborted or are over */
 
 struct js_dispatch {
