@@ -108,6 +108,7 @@ struct js_instance_spec {
     struct span class_name; /* one of js_classes */
     uint32_t task; /* of its own: what its code starts belongs to it, until it is destroyed */
     void *owner;   /* goes to the callbacks that name an instance */
+    bool running;  /* its sandbox runs already: onStart is not run */
 };
 
 /* Runs the class's constructor; what it put off by blockConcurrencyWhile, its events wait for.

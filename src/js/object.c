@@ -15,10 +15,10 @@ bool js_idle(const struct js_version *v)
     return false;
 }
 
-bool js_instance_idle(const struct js_instance *inst)
+uint64_t js_instance_idle_ms(const struct js_instance *inst)
 {
     (void)inst;
-    return false;
+    return 0;
 }
 
 void js_serve(struct js_version *v, uint32_t task)

@@ -3,27 +3,27 @@
 #include "runtime/change.h"
 #include "runtime/control.h"
 #include "runtime/update.h"
+#include "runtime/watchdog.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 struct call {
-    struct instance *inst;
+    struct list node;      /* in instance.calls, or alone */
+    struct instance *inst; /* NULL: the Worker's own */
+    uint32_t task;
     char *seq;
 };
 
-static void call_free(struct runtime *rt, uint32_t task)
+static void call_free(struct call *c)
 {
-    struct call *c = runtime_task(rt, task, TASK_CALL);
-    runtime_task_close(rt, task);
+    list_remove(&c->node);
     free(c->seq);
     free(c);
 }
 
-struct instance *call_instance(const struct runtime *rt, uint32_t task)
+struct instance *call_instance(const struct call *c)
 {
-    const struct call *c = runtime_task(rt, task, TASK_CALL);
-    return c != NULL ? c->inst : NULL;
+    return c->inst;
 }
 
 static void describe(struct instance *inst, struct span seq)
@@ -39,29 +39,46 @@ static void describe(struct instance *inst, struct span seq)
     buf_free(&text);
 }
 
+/* A task for it in v; 0: the caller was told why not. */
+static uint32_t enter(struct version *v, struct instance *inst, struct span seq)
+{
+    struct call *c = calloc(1, sizeof *c);
+    if (c != NULL) {
+        list_init(&c->node);
+        c->inst = inst;
+        c->seq = strndup(seq.ptr, seq.len);
+        c->task = c->seq != NULL ? task_open(v, TASK_CALL, c) : 0;
+    }
+    if (c == NULL || c->task == 0) {
+        control_reply(v->rt, seq, false, SPAN_LIT("too many calls at once"));
+        if (c != NULL) {
+            call_free(c);
+        }
+        return 0;
+    }
+    if (inst != NULL) {
+        list_append(&inst->calls, &c->node);
+    }
+    watchdog_name(inst != NULL ? inst->id : "scheduled");
+    return c->task;
+}
+
 static void call_js(struct instance *inst, const struct call_spec *spec)
 {
-    struct runtime *rt = inst->rt;
-    struct call *c = calloc(1, sizeof *c);
-    char *seq = strndup(spec->seq.ptr, spec->seq.len);
-    uint32_t task = c != NULL && seq != NULL ? runtime_task_open(rt, TASK_CALL, c) : 0;
-    if (task == 0) {
-        free(c);
-        free(seq);
-        control_reply(rt, spec->seq, false, SPAN_LIT("too many calls at once"));
-        return;
+    uint32_t task = enter(inst->half->version, inst, spec->seq);
+    if (task != 0) {
+        js_call(inst->half->js, task, spec->method, spec->args);
     }
-    *c = (struct call){inst, seq};
-    js_call(inst->js, task, spec->method, spec->args);
 }
 
 void call_start(struct instance *inst, const struct call_spec *spec)
 {
-    if (span_eq(spec->method, SPAN_LIT("$policy"))) {
+    bool policy = inst->policy != NULL;
+    if (policy && span_eq(spec->method, SPAN_LIT("$policy"))) {
         describe(inst, spec->seq);
-    } else if (change_is_method(spec->method)) {
+    } else if (policy && change_is_method(spec->method)) {
         update_from_call(inst, spec->seq, spec->method, spec->args);
-    } else if (inst->js != NULL) {
+    } else if (inst->half != NULL) {
         call_js(inst, spec);
     } else {
         control_reply(inst->rt, spec->seq, false,
@@ -69,60 +86,54 @@ void call_start(struct instance *inst, const struct call_spec *spec)
     }
 }
 
+void call_alarm(struct instance *inst, struct span seq, struct span detail)
+{
+    uint32_t task = inst->half != NULL ? enter(inst->half->version, inst, seq) : 0;
+    if (task != 0) {
+        js_alarm(inst->half->js, task, detail);
+    } else if (inst->half == NULL) {
+        control_reply(inst->rt, seq, false, SPAN_LIT("the class has no alarm()"));
+    }
+}
+
+void call_scheduled(struct runtime *rt, struct span seq, struct span detail)
+{
+    struct version *v = rt->version;
+    if (v == NULL || !js_worker(v->js).scheduled) {
+        control_reply(rt, seq, false, SPAN_LIT("the module's default export has no scheduled()"));
+        return;
+    }
+    uint32_t task = enter(v, NULL, seq);
+    if (task != 0) {
+        js_scheduled(v->js, task, detail);
+    }
+}
+
 void call_done(void *arg, uint32_t task, struct span result, struct span error)
 {
-    struct runtime *rt = arg;
-    const struct call *c = runtime_task(rt, task, TASK_CALL);
+    struct runtime *rt = ((struct version *)arg)->rt;
+    struct call *c = task_object(rt, task, TASK_CALL);
     if (c == NULL) {
         return;
     }
     control_reply(rt, span_str(c->seq), error.ptr == NULL, error.ptr == NULL ? result : error);
-    call_free(rt, task);
+    task_rest(rt, task, c->inst);
+    call_free(c);
 }
 
-void call_drop_all(struct instance *inst)
+void call_stop(struct runtime *rt, uint32_t task, const char *why)
 {
-    struct runtime *rt = inst->rt;
-    for (uint32_t task = 1; task <= JS_TASKS_MAX; task++) {
-        const struct call *c = runtime_task(rt, task, TASK_CALL);
-        if (c != NULL && c->inst == inst) {
-            js_task_abort(rt->version, task, "the instance is gone");
-            control_reply(rt, span_str(c->seq), false, SPAN_LIT("the instance is gone"));
-            call_free(rt, task);
-        }
-    }
+    struct call *c = task_object(rt, task, TASK_CALL);
+    struct version *v = rt->versions[rt->tasks[task].version];
+    js_task_abort(v->js, task, why);
+    control_reply(rt, span_str(c->seq), false, span_str(why));
+    task_close(rt, task);
+    call_free(c);
 }
 
-void call_kv(void *arg, const struct js_kv *kv)
+void call_stop_all(struct instance *inst, const char *why)
 {
-    static const char *const ops[] = {
-        [JS_KV_GET] = "get", [JS_KV_PUT] = "put", [JS_KV_DELETE] = "delete", [JS_KV_LIST] = "list"};
-    struct runtime *rt = arg;
-    char id[16];
-    snprintf(id, sizeof id, "%u", kv->call);
-    struct span fields[] = {
-        span_str(id), span_str(ops[kv->op]), kv->namespace_id, kv->key, kv->value, kv->options};
-    for (size_t i = 0; i < 6; i++) {
-        fields[i] = fields[i].ptr != NULL ? fields[i] : span_of("", 0);
-    }
-    /* A channel that is full or closed ends the process: the promise need not be settled then. */
-    if (rt->control != NULL) {
-        ipc_send(rt->control, RUNTIME_KV, fields, 6, NULL, 0);
-    }
-}
-
-void call_kv_done(struct runtime *rt, struct span call, struct span ok, struct span payload,
-                  struct span metadata)
-{
-    uint32_t id = 0;
-    for (size_t i = 0; i < call.len && i < 9 && call.ptr[i] >= '0' && call.ptr[i] <= '9'; i++) {
-        id = id * 10 + (uint32_t)(call.ptr[i] - '0');
-    }
-    if (rt->version != NULL) {
-        js_kv_done(rt->version, id,
-                   &(struct js_kv_result){.ok = !span_eq(ok, SPAN_LIT("error")),
-                                          .found = span_eq(ok, SPAN_LIT("ok")),
-                                          .value = payload,
-                                          .metadata = metadata});
+    while (!list_empty(&inst->calls)) {
+        call_stop(inst->rt, LIST_ENTRY(inst->calls.next, struct call, node)->task, why);
     }
 }

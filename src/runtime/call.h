@@ -1,10 +1,13 @@
 /*
- * call: methods of an instance called from outside (RUNTIME_CALL), and what handlers keep in KV.
+ * call: entries into the Worker from the supervisor's side: a method of an instance (RUNTIME_CALL),
+ * an alarm or a scheduled event (RUNTIME_FIRE). Each is answered by RUNTIME_REPLY.
  */
 #ifndef SALLYPORT_RUNTIME_CALL_H
 #define SALLYPORT_RUNTIME_CALL_H
 
 #include "runtime/instance.h"
+
+struct call;
 
 struct call_spec { /* lent for the call */
     struct span seq;
@@ -12,18 +15,19 @@ struct call_spec { /* lent for the call */
     struct span args; /* JSON array */
 };
 
-/* Answered by RUNTIME_REPLY. */
 void call_start(struct instance *inst, const struct call_spec *spec);
-/* The instance of a task that is a call; NULL: it is none. */
-struct instance *call_instance(const struct runtime *rt, uint32_t task);
-/* Ends the calls of an instance; each is answered with an error. */
-void call_drop_all(struct instance *inst);
+/* alarm() of the instance; detail is JSON. */
+void call_alarm(struct instance *inst, struct span seq, struct span detail);
+/* scheduled() of the Worker. */
+void call_scheduled(struct runtime *rt, struct span seq, struct span detail);
 
-/* js_host.call_done, js_host.kv */
+/* NULL: it is the Worker's own. */
+struct instance *call_instance(const struct call *c);
+/* Ends one, answered with an error that says why. */
+void call_stop(struct runtime *rt, uint32_t task, const char *why);
+void call_stop_all(struct instance *inst, const char *why);
+
+/* js_host.call_done; arg is the version. */
 void call_done(void *arg, uint32_t task, struct span result, struct span error);
-void call_kv(void *arg, const struct js_kv *kv);
-/* RUNTIME_KV_DONE */
-void call_kv_done(struct runtime *rt, struct span call, struct span ok, struct span payload,
-                  struct span metadata);
 
 #endif

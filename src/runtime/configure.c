@@ -53,10 +53,9 @@ struct lists {
     struct list_builder hosts;
 };
 
-static bool lists_build(struct instance *inst, const json_t *facts, struct lists *l)
+static bool lists_build(const struct options *o, const struct js_class *cls, const json_t *facts,
+                        struct lists *l)
 {
-    const struct options *o = &inst->options;
-    const struct js_class *cls = inst->cls;
     return list_build(&l->allowed, json_object_get(facts, "allowedHosts"), o->allow,
                       o->allow_count) &&
            list_build(&l->denied, json_object_get(facts, "deniedHosts"), o->deny, o->deny_count) &&
@@ -83,14 +82,14 @@ static bool flag(const json_t *facts, const char *key, int option)
     return option >= 0 ? option != 0 : !json_is_false(json_object_get(facts, key));
 }
 
-int instance_configure(struct instance *inst, struct policy **policy, struct span facts,
-                       struct error *err)
+int instance_configure(struct instance *inst, struct policy **policy, const struct js_class *cls,
+                       struct span facts, struct error *err)
 {
     json_error_t where;
     json_t *json = facts.ptr != NULL ? json_loadb(facts.ptr, facts.len, 0, &where) : json_object();
     struct lists l = {0};
     int rc = -1;
-    if (json != NULL && lists_build(inst, json, &l)) {
+    if (json != NULL && lists_build(&inst->options, cls, json, &l)) {
         bool internet = flag(json, "enableInternet", inst->options.internet);
         if (*policy == NULL) {
             /* The inner door was told at the start whether it opens HTTPS: it stays so. */
@@ -103,7 +102,7 @@ int instance_configure(struct instance *inst, struct policy **policy, struct spa
             .allowed = list_of(&l.allowed),
             .denied = list_of(&l.denied),
             .enable_internet = internet,
-            .outbound = inst->cls != NULL && inst->cls->outbound != JS_HANDLER_NONE,
+            .outbound = cls != NULL && cls->outbound != JS_HANDLER_NONE,
             .hosts = list_of(&l.hosts),
             .handlers = list_of(&l.handlers),
             .allowed_tcp = list_of(&l.tcp),
@@ -165,6 +164,10 @@ static bool decide(const struct instance *inst, struct span text, struct url_hos
 
 int instance_check(const struct instance *inst, struct span url, struct buf *out, struct error *err)
 {
+    if (inst->policy == NULL) {
+        return error_set(err, 0, "class %s: it has no sandbox, so it has no policy",
+                         inst->class_name);
+    }
     static const char *const decisions[] = {
         [POLICY_ALLOW] = "allow", [POLICY_DENY] = "deny", [POLICY_HANDLER] = "handler"};
     struct url_host host = {.len = 0};

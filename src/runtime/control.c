@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "runtime/call.h"
 #include "runtime/confine.h"
+#include "runtime/front.h"
+#include "runtime/kv.h"
 #include "runtime/settle.h"
 #include "runtime/update.h"
 
@@ -52,6 +54,15 @@ void runtime_log(struct runtime *rt, struct span instance, enum js_log_level lev
 
 /* ---- messages ---- */
 
+static unsigned long number(struct span s)
+{
+    unsigned long n = 0;
+    for (size_t i = 0; i < s.len && i < 9 && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++) {
+        n = n * 10 + (unsigned long)(s.ptr[i] - '0');
+    }
+    return n;
+}
+
 static void on_secret(struct runtime *rt, struct ipc_message *m)
 {
     struct error err;
@@ -59,8 +70,10 @@ static void on_secret(struct runtime *rt, struct ipc_message *m)
     bool put = span_eq(m->fields[3], SPAN_LIT("put"));
     bool ok = put ? secrets_put(rt->secrets, name, m->fields[2], &err) == 0
                   : secrets_remove(rt->secrets, name) || error_set(&err, 0, "no such secret") == 0;
-    if (ok && rt->version != NULL) {
-        js_secret_changed(rt->version, name, put);
+    for (size_t i = 0; ok && i < VERSIONS_MAX; i++) {
+        if (rt->versions[i] != NULL) {
+            js_secret_changed(rt->versions[i]->js, name, put);
+        }
     }
     if (ok) {
         settle_then_reply(rt, m->fields[0]);
@@ -104,10 +117,10 @@ static int start(struct runtime *rt, struct ipc_message *m, struct buf *facts, s
     }
     int rc = map_fd(m->fds[0], &bundle, err);
     rc = rc == 0 ? map_fd(m->fds[1], &map, err) : rc;
-    rc = rc == 0 ? runtime_start(rt, m->fields[0], bundle, map, err) : rc;
+    rc = rc == 0 ? runtime_start(rt, m->fields[0], &(struct version_code){bundle, map}, err) : rc;
     unmap(bundle);
     unmap(map);
-    rc = rc == 0 ? runtime_facts(rt, facts, err) : rc;
+    rc = rc == 0 ? runtime_facts(rt->version, facts, err) : rc;
     return rc == 0 && rt->confine ? confine(rt, err) : rc;
 }
 
@@ -127,23 +140,66 @@ static void on_start(struct runtime *rt, struct ipc_message *m)
     buf_free(&facts);
 }
 
-static void on_instance_add(struct runtime *rt, struct ipc_message *m)
+/* An object that is here gets the gate of its sandbox; any other is made, and goes again when the
+ * gate cannot be served. */
+static int instance_add(struct runtime *rt, struct ipc_message *m, struct buf *facts,
+                        struct error *err)
 {
-    struct error err;
-    struct buf facts;
-    buf_init(&facts, 4u * 1024u * 1024u);
     struct instance_spec spec = {.id = m->fields[1],
                                  .class_name = m->fields[2],
                                  .name = m->fields[3],
                                  .options = m->fields[4],
                                  .state = m->fields[5]};
-    struct instance *inst = instance_create(rt, &spec, &facts, &err);
-    bool ok = inst != NULL && instance_gate(inst, steal_fd(&m->fds[0]), &err) == 0;
-    if (inst != NULL && !ok) {
+    struct instance *inst = instance_find(rt, spec.id);
+    bool open = inst != NULL;
+    if (open && inst->door.gate != NULL) {
+        return error_set(err, 0, "instance %s: it is there already", inst->id);
+    }
+    inst = open ? inst : instance_create(rt, &spec, err);
+    if (inst == NULL) {
+        return -1;
+    }
+    int rc = inst->policy != NULL ? door_open(&inst->door, steal_fd(&m->fds[0]), err)
+                                  : error_set(err, 0,
+                                              "class %s: it has no sandbox: it does not "
+                                              "extend Container or Sandbox",
+                                              inst->class_name);
+    rc = rc == 0 ? instance_facts(inst, facts, err) : rc;
+    if (rc != 0 && !open) {
         instance_destroy(inst);
     }
+    return rc;
+}
+
+static void on_instance_add(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    struct buf facts;
+    buf_init(&facts, 4u * 1024u * 1024u);
+    bool ok = instance_add(rt, m, &facts, &err) == 0;
     control_reply(rt, m->fields[0], ok, ok ? buf_span(&facts) : span_str(err.text));
     buf_free(&facts);
+}
+
+static void on_instance_started(struct runtime *rt, struct ipc_message *m)
+{
+    struct instance *inst = instance_find(rt, m->fields[0]);
+    if (inst != NULL && !inst->running) {
+        inst->running = true;
+        if (inst->half != NULL) {
+            js_container_started(inst->half->js, span_eq(m->fields[1], SPAN_LIT("new")));
+        }
+    }
+}
+
+static void on_instance_ended(struct runtime *rt, struct ipc_message *m)
+{
+    struct instance *inst = instance_find(rt, m->fields[1]);
+    if (inst != NULL) {
+        instance_ended(inst, (int)number(m->fields[2]), m->fields[3]);
+    }
+    control_reply(rt, m->fields[0], inst != NULL,
+                  inst != NULL ? SPAN_LIT("null") : SPAN_LIT("no such instance"));
 }
 
 static void on_instance_remove(struct runtime *rt, struct ipc_message *m)
@@ -160,7 +216,15 @@ static void on_gate(struct runtime *rt, struct ipc_message *m)
 {
     struct error err;
     struct instance *inst = instance_find(rt, m->fields[0]);
-    if (inst != NULL && instance_gate(inst, steal_fd(&m->fds[0]), &err) != 0) {
+    if (inst != NULL && door_open(&inst->door, steal_fd(&m->fds[0]), &err) != 0) {
+        log_error("%s", err.text);
+    }
+}
+
+static void on_front(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    if (front_open(rt, steal_fd(&m->fds[0]), &err) != 0) {
         log_error("%s", err.text);
     }
 }
@@ -195,7 +259,7 @@ static void on_state_done(struct runtime *rt, struct ipc_message *m)
 
 static void on_kv_done(struct runtime *rt, struct ipc_message *m)
 {
-    call_kv_done(rt, m->fields[0], m->fields[1], m->fields[2], m->fields[3]);
+    kv_done(rt, m);
 }
 
 static void (*const handlers[])(struct runtime *rt, struct ipc_message *m) = {
@@ -203,7 +267,10 @@ static void (*const handlers[])(struct runtime *rt, struct ipc_message *m) = {
     [RUNTIME_START] = on_start,
     [RUNTIME_INSTANCE_ADD] = on_instance_add,
     [RUNTIME_INSTANCE_REMOVE] = on_instance_remove,
+    [RUNTIME_INSTANCE_STARTED] = on_instance_started,
+    [RUNTIME_INSTANCE_ENDED] = on_instance_ended,
     [RUNTIME_GATE] = on_gate,
+    [RUNTIME_FRONT] = on_front,
     [RUNTIME_CALL] = on_call,
     [RUNTIME_CHECK] = on_check,
     [RUNTIME_STATE_DONE] = on_state_done,

@@ -131,6 +131,27 @@ bool destination_of_request(const struct gate_request *req, struct destination *
     return true;
 }
 
+bool destination_of_front(const struct gate_request *req, struct destination *out,
+                          struct refusal *why)
+{
+    struct span host = SPAN_LIT("localhost");
+    int32_t port = -1;
+    if (!method_check(req->method, why) || !target_check(req, why) || !headers_check(req, why)) {
+        return false;
+    }
+    if (req->authority.len == 0 ? req->version != 10
+                                : req->authority.len > DESTINATION_AUTHORITY_MAX ||
+                                      !url_authority_split(req->authority, &host, &port)) {
+        return refuse(why, 400, "no host");
+    }
+    if (!url_host_canonical(host, &out->host)) {
+        return refuse(why, 400, "malformed host");
+    }
+    out->secure = false;
+    out->port = port > 0 ? (uint16_t)port : destination_default_port(false);
+    return true;
+}
+
 bool destination_of_tunnel(const struct gate_peer *peer, struct destination *out,
                            struct refusal *why)
 {

@@ -31,6 +31,10 @@ struct refusal {
 bool destination_of_request(const struct gate_request *req, struct destination *out,
                             struct refusal *why);
 
+/* A client at the front: plain HTTP, the host is what it says, whatever name that is. */
+bool destination_of_front(const struct gate_request *req, struct destination *out,
+                          struct refusal *why);
+
 /* A tunnel has no Host: SNI for TLS, else the name that DNS gave, else the address itself. */
 bool destination_of_tunnel(const struct gate_peer *peer, struct destination *out,
                            struct refusal *why);

@@ -35,27 +35,22 @@ static void report(struct exchange *ex)
 
 static void exchange_free(struct exchange *ex)
 {
-    struct instance *inst = ex->flow.inst;
+    struct runtime *rt = ex->flow.door->rt;
     if (ex->held) {
         ex->dead = true;
         return;
     }
     report(ex);
     upstream_fetch_cancel(ex->up);
+    bool cut = ex->relay.source != NULL;
     relay_stop(&ex->relay);
-    if (ex->task != 0) {
-        if (ex->handled) {
-            ex->handled = false;
-            js_task_abort(inst->rt->version, ex->task, "the client went away");
-        }
-        runtime_task_close(inst->rt, ex->task);
-    }
+    handler_leave(ex, cut);
     inbound_detach(ex->inbound);
     flow_close(&ex->flow);
     buf_free(&ex->secrets);
     free(ex->headers);
     free((void *)(uintptr_t)ex->url.ptr);
-    exchange_release(inst->rt, ex);
+    exchange_release(rt, ex);
 }
 
 /* Whoever reads the body may answer, and so end the exchange, while it is told of new bytes. */
@@ -94,16 +89,16 @@ static void reset(struct exchange *ex, enum gate_reset reason, const char *error
     if (ex->flow.error == NULL) {
         ex->flow.error = error;
     }
-    gate_send_reset(ex->flow.inst->gate, ex->flow.stream, reason);
+    gate_send_reset(ex->flow.door->gate, ex->flow.stream, reason);
     exchange_free(ex);
 }
 
 /* ---- the request ---- */
 
-static struct exchange *exchange_open(struct instance *inst, uint32_t stream,
+static struct exchange *exchange_open(struct door *door, uint32_t stream,
                                       const struct gate_request *req)
 {
-    struct exchange *ex = exchange_new(inst->rt);
+    struct exchange *ex = exchange_new(door->rt);
     struct gate_header line = {req->method, req->target};
     struct gate_header *headers = fields_copy(req->headers, req->header_count, &line);
     if (ex == NULL || headers == NULL) {
@@ -116,18 +111,18 @@ static struct exchange *exchange_open(struct instance *inst, uint32_t stream,
     ex->method = headers[req->header_count].name;
     ex->target = headers[req->header_count].value;
     ex->is_head = span_eq(ex->method, SPAN_LIT("HEAD"));
-    ex->relay = (struct relay){.gate = inst->gate, .stream = stream};
+    ex->relay = (struct relay){.gate = door->gate, .stream = stream};
     buf_init(&ex->secrets, INJECT_TEXT_MAX);
-    flow_open(&ex->flow, FLOW_EXCHANGE, inst, stream);
+    flow_open(&ex->flow, FLOW_EXCHANGE, door, stream);
     ex->flow.proto = req->version == 20 ? "h2" : req->version == 10 ? "http/1.0" : "http/1.1";
-    gate_stream_bind(inst->gate, stream, ex);
+    gate_stream_bind(door->gate, stream, ex);
     return ex;
 }
 
 static bool inbound_open(struct exchange *ex, const struct gate_request *req)
 {
-    struct inbound_spec spec = {.loop = ex->flow.inst->rt->loop,
-                                .gate = ex->flow.inst->gate,
+    struct inbound_spec spec = {.loop = ex->flow.door->rt->loop,
+                                .gate = ex->flow.door->gate,
                                 .stream = ex->flow.stream,
                                 .length = req->length,
                                 .expect = req->expect_continue};
@@ -167,30 +162,36 @@ static void judge(struct exchange *ex)
     }
 }
 
-void exchange_request(struct instance *inst, uint32_t stream, const struct gate_request *req)
+void exchange_request(struct door *door, uint32_t stream, const struct gate_request *req)
 {
-    struct exchange *ex = exchange_open(inst, stream, req);
+    struct exchange *ex = exchange_open(door, stream, req);
     struct refusal why;
     if (ex == NULL || !inbound_open(ex, req)) {
-        gate_send_reset(inst->gate, stream, GATE_RESET_INTERNAL);
+        gate_send_reset(door->gate, stream, GATE_RESET_INTERNAL);
         if (ex != NULL) {
             exchange_free(ex);
         }
         return;
     }
-    if (!destination_of_request(req, &ex->flow.dest, &why)) {
+    if (!(door->inst != NULL ? destination_of_request(req, &ex->flow.dest, &why)
+                             : destination_of_front(req, &ex->flow.dest, &why))) {
         ex->flow.error = why.error;
         exchange_answer(
             ex, &(struct answer){.status = why.status, .close = why.close, .text = why.text});
         return;
     }
     ex->flow.has_dest = true;
-    if (inst->flow_count > inst->rt->app.limits.exchanges) {
+    /* At the front the gate's own ceiling holds. */
+    if (door->inst != NULL && door->flow_count > door->rt->app.limits.exchanges) {
         ex->flow.error = "overload";
         exchange_answer(ex, &(struct answer){.status = 503, .text = "Too many requests at once"});
         return;
     }
-    judge(ex);
+    if (door->inst != NULL) {
+        judge(ex);
+    } else {
+        handler_serve(ex);
+    }
 }
 
 void exchange_data(struct exchange *ex, struct span bytes)
@@ -256,7 +257,7 @@ static size_t upstream_trailers(struct source *source, const struct gate_header 
 
 void exchange_respond(struct exchange *ex, const struct exchange_response *res)
 {
-    struct gate *gate = ex->flow.inst->gate;
+    struct gate *gate = ex->flow.door->gate;
     struct gate_response head = res->head;
     head.end = res->body == NULL;
     if (!gate_send_response(gate, ex->flow.stream, &head)) {
@@ -338,14 +339,14 @@ void exchange_upstream_failed(struct exchange *ex, enum upstream_failure f, cons
 
 void exchange_handler_failed(struct exchange *ex, struct span text)
 {
-    struct instance *inst = ex->flow.inst;
+    struct runtime *rt = ex->flow.door->rt;
     struct buf line;
     buf_init(&line, 20u * 1024u);
     snprintf(ex->flow.failure, sizeof ex->flow.failure, "%08x-%llu", (unsigned)ex->flow.wall_ms,
-             (unsigned long long)++inst->rt->failures);
+             (unsigned long long)++rt->failures);
     buf_appendf(&line, "handler failed, id %s: ", ex->flow.failure);
     buf_append(&line, text.ptr, text.len < 16384 ? text.len : 16384);
-    runtime_log(inst->rt, span_str(inst->id), JS_LOG_ERROR, buf_span(&line));
+    runtime_log(rt, exchange_instance(ex), JS_LOG_ERROR, buf_span(&line));
     buf_free(&line);
     char body[64];
     snprintf(body, sizeof body, "Handler failed (%s)", ex->flow.failure);

@@ -1,9 +1,11 @@
 /*
- * exchange: one HTTP request of a sandbox, from its head to the end of its response.
+ * exchange: one HTTP request of a sandbox, or of a client at the front, from its head to the end of
+ * its response.
  *
  *     opened ──refused/denied──────────► answered by us ─┐
  *        ├────allowed──► upstream ──head──► relayed ─────┼─► responded ──body of the request is
  *        └────handler──► JavaScript ─done─► relayed ─────┘               through──► gone
+ *          (front: always)
  *     any ──the stream or the gate is gone──► gone
  *
  * The functions that end in a * below may free the exchange: it is not touched after them.
@@ -11,6 +13,7 @@
 #ifndef SALLYPORT_RUNTIME_EXCHANGE_H
 #define SALLYPORT_RUNTIME_EXCHANGE_H
 
+#include "runtime/door.h"
 #include "runtime/fields.h"
 #include "runtime/flow.h"
 #include "runtime/inbound.h"
@@ -18,9 +21,11 @@
 #include "runtime/relay.h"
 
 struct exchange {
-    struct flow flow; /* first */
-    uint32_t task;    /* of JavaScript; 0: none */
-    bool handled;     /* JavaScript runs for it and has not answered */
+    struct flow flow;        /* first */
+    uint32_t task;           /* of JavaScript; 0: none */
+    struct version *version; /* of the task */
+    bool handled;            /* JavaScript runs for it and has not answered */
+    bool more;               /* it answered, and goes on (waitUntil) */
     bool head_sent;
     bool out_ended;
     bool held;            /* not to be freed now */
@@ -40,11 +45,10 @@ struct exchange {
 };
 
 /* The gate's events for streams of HTTP. */
-void exchange_request(struct instance *inst, uint32_t stream,
-                      const struct gate_request *req);      /* * */
-void exchange_data(struct exchange *ex, struct span bytes); /* * */
-void exchange_end(struct exchange *ex);                     /* * */
-void exchange_writable(struct exchange *ex);                /* * */
+void exchange_request(struct door *door, uint32_t stream, const struct gate_request *req); /* * */
+void exchange_data(struct exchange *ex, struct span bytes);                                /* * */
+void exchange_end(struct exchange *ex);                                                    /* * */
+void exchange_writable(struct exchange *ex);                                               /* * */
 /* The stream is gone. error is the word for the audit. */
 void exchange_cut(struct exchange *ex, const char *error); /* * */
 
@@ -73,6 +77,12 @@ struct exchange_response {
 };
 void exchange_respond(struct exchange *ex, const struct exchange_response *res); /* * */
 
+/* Whose it is, for the log; empty at the front. */
+static inline struct span exchange_instance(const struct exchange *ex)
+{
+    return ex->flow.door->inst != NULL ? span_str(ex->flow.door->inst->id) : span_of("", 0);
+}
+
 /* Native pass-through. */
 void forward_start(struct exchange *ex); /* * */
 
@@ -82,11 +92,20 @@ void handler_start(struct exchange *ex, const struct policy_verdict *v); /* * */
 bool handler_denied(struct exchange *ex, const struct policy_verdict *v); /* * when true */
 /* js_host.done */
 void handler_done(struct exchange *ex, const struct js_result *res); /* * */
+/* The exchange goes: what runs for it is aborted, unless it has answered and goes on. cut: the
+ * client left in the middle of the answer. */
+void handler_leave(struct exchange *ex, bool cut);
+/* js_host.over */
+void handler_over(struct exchange *ex);
 /* Something it waited for came: its time begins anew. */
 void handler_progress(struct exchange *ex);
 /* The absolute URL as a handler sees it; lent as long as the exchange. */
 struct span exchange_url(struct exchange *ex);
-/* Once a second. */
+/* The request of a client of ours: the Worker's own fetch(). */
+void handler_serve(struct exchange *ex); /* * */
+/* Its version goes: 503 if nothing was answered yet. */
+void handler_stop(struct exchange *ex); /* * */
+/* Twice a second. */
 void handler_clock(struct exchange *ex, uint64_t now_ms); /* * */
 
 #endif

@@ -9,7 +9,8 @@
 struct fetch {
     uint32_t id;
     uint32_t task;
-    struct instance *inst;
+    struct version *version;
+    struct instance *inst;     /* whose rules it takes along; NULL: none */
     struct upstream_fetch *up; /* NULL once the head is there */
     struct url url;            /* holds nothing while it is that of the sandbox's own request */
     struct url_host host;
@@ -51,14 +52,21 @@ static void request_init(struct request *r)
     r->expect = false;
 }
 
+static struct exchange *exchange_of(const struct fetch *f)
+{
+    return task_object(f->version->rt, f->task, TASK_EXCHANGE);
+}
+
 static void fetch_free(struct fetch *f)
 {
-    struct runtime *rt = f->inst->rt;
-    struct exchange *ex = runtime_task(rt, f->task, TASK_EXCHANGE);
+    struct exchange *ex = exchange_of(f);
     if (f->up != NULL && ex != NULL) {
         ex->fetches--;
     }
-    rt->fetches[f->id] = NULL;
+    if (f->inst != NULL) {
+        f->inst->fetch_count--;
+    }
+    f->version->fetches[f->id] = NULL;
     upstream_fetch_cancel(f->up);
     source_close(f->body);
     url_free(&f->url);
@@ -71,7 +79,7 @@ static void fetch_free(struct fetch *f)
 
 static void fail(struct fetch *f, const char *message)
 {
-    struct js_version *version = f->inst->rt->version;
+    struct js_version *version = f->version->js;
     uint32_t id = f->id;
     fetch_free(f);
     js_fetch_failed(version, id, span_str(message));
@@ -79,21 +87,16 @@ static void fail(struct fetch *f, const char *message)
 
 static const struct upstream_events events;
 
-static struct exchange *exchange_of(const struct fetch *f)
-{
-    return runtime_task(f->inst->rt, f->task, TASK_EXCHANGE);
-}
-
 /* Puts the rules' credentials on this hop. They are never part of what is sent again. */
 static int inject(struct fetch *f, struct request *r, struct buf *values, struct error *err)
 {
-    if (!f->secure || f->inst->inject == NULL) {
+    if (!f->secure || f->inst == NULL || f->inst->inject == NULL) {
         return 0;
     }
     struct exchange *ex = exchange_of(f);
     struct buf unused;
     buf_init(&unused, INJECT_TEXT_MAX);
-    int rc = inject_apply(f->inst->inject, f->inst->rt->secrets, &f->host, &r->fields, values,
+    int rc = inject_apply(f->inst->inject, f->version->rt->secrets, &f->host, &r->fields, values,
                           ex != NULL ? &ex->secrets : &unused, err);
     buf_free(&unused);
     return rc;
@@ -124,7 +127,7 @@ static int hop(struct fetch *f, struct request *r, struct error *err)
             .header_count = r->fields.count,
             .body = r->body,
         };
-        f->up = upstream_fetch_start(f->inst->rt->upstream, &req, &events, f, err);
+        f->up = upstream_fetch_start(f->version->rt->upstream, &req, &events, f, err);
         rc = f->up != NULL ? 0 : -1;
         struct exchange *ex = rc == 0 ? exchange_of(f) : NULL;
         if (ex != NULL) {
@@ -177,9 +180,9 @@ static bool target_of_call(struct fetch *f, const struct exchange *ex, const str
     return true;
 }
 
-static bool body_of_call(struct fetch *f, struct exchange *ex, const struct js_body *body,
-                         struct request *r)
+static bool body_of_call(struct fetch *f, const struct js_body *body, struct request *r)
 {
+    struct exchange *ex = task_object(f->version->rt, body->id, TASK_EXCHANGE);
     switch (body->kind) {
     case JS_BODY_NONE:
         return true;
@@ -191,8 +194,8 @@ static bool body_of_call(struct fetch *f, struct exchange *ex, const struct js_b
         r->body = inbound_take(ex->inbound);
         break;
     case JS_BODY_RESPONSE:
-        r->body = fetch_take_body(f->inst->rt, body->id);
-        fetch_close(f->inst->rt, body->id);
+        r->body = fetch_take_body(f->version, body->id);
+        fetch_close(f->version, body->id);
         break;
     case JS_BODY_BYTES:
         f->has_bytes = true;
@@ -236,12 +239,13 @@ static bool url_for_redirects(struct fetch *f, struct exchange *ex)
     return ok;
 }
 
-bool fetch_start(struct instance *inst, struct exchange *ex, const struct js_fetch *call)
+bool fetch_start(struct version *v, const struct js_fetch *call)
 {
     FIELDS_SCRATCH struct request r;
-    struct exchange *base = call->base != 0 ? ex : NULL;
+    struct exchange *base = task_object(v->rt, call->base, TASK_EXCHANGE);
     FIELDS_SCRATCH struct error err;
-    struct fetch *f = calloc(1, sizeof *f);
+    struct instance *inst = NULL;
+    struct fetch *f = task_instance(v->rt, call->task, &inst) ? calloc(1, sizeof *f) : NULL;
     if (f == NULL) {
         if (call->body.kind == JS_BODY_SOURCE) {
             source_close(call->body.source);
@@ -250,18 +254,22 @@ bool fetch_start(struct instance *inst, struct exchange *ex, const struct js_fet
     }
     f->id = call->fetch;
     f->task = call->task;
+    f->version = v;
     f->inst = inst;
     f->redirect = call->redirect;
     f->length = -1;
     buf_init(&f->log, URL_INPUT_MAX * 2);
     buf_init(&f->bytes, SIZE_MAX);
-    inst->rt->fetches[f->id] = f;
+    v->fetches[f->id] = f;
+    if (inst != NULL) {
+        inst->fetch_count++;
+    }
     request_init(&r);
     r.method = call->method;
     if (r.method.ptr == NULL) {
         r.method = base != NULL ? base->method : SPAN_LIT("GET");
     }
-    bool ok = body_of_call(f, ex, &call->body, &r) && method_ok(r.method) &&
+    bool ok = body_of_call(f, &call->body, &r) && method_ok(r.method) &&
               target_of_call(f, base, call, &r.target) &&
               (base == NULL || fields_add_all(&r.fields, base->headers, base->header_count)) &&
               fields_apply(&r.fields, &call->headers) &&
@@ -356,7 +364,6 @@ static const char *follow(struct fetch *f, uint16_t status, struct span location
 static void on_response(void *arg, const struct upstream_response *res)
 {
     struct fetch *f = arg;
-    struct runtime *rt = f->inst->rt;
     struct exchange *ex = exchange_of(f);
     f->up = NULL;
     if (ex != NULL) {
@@ -381,7 +388,7 @@ static void on_response(void *arg, const struct upstream_response *res)
         fail(f, "fetch failed: out of memory");
         return;
     }
-    js_fetch_done(rt->version, f->id,
+    js_fetch_done(f->version->js, f->id,
                   &(struct js_response){.status = f->status,
                                         .body = f->body != NULL,
                                         .redirected = f->redirects > 0});
@@ -400,7 +407,7 @@ static void on_failed(void *arg, enum upstream_failure failure, const char *why,
     struct buf text;
     buf_init(&text, 1024);
     buf_appendf(&text, "fetch failed: %s: %s", upstream_failure_name(failure), why);
-    struct js_version *version = f->inst->rt->version;
+    struct js_version *version = f->version->js;
     uint32_t id = f->id;
     fetch_free(f);
     js_fetch_failed(version, id, buf_span(&text));
@@ -411,29 +418,38 @@ static const struct upstream_events events = {.response = on_response, .failed =
 
 /* ---- what JavaScript and the answer ask ---- */
 
-static struct fetch *find(const struct runtime *rt, uint32_t id)
+static struct fetch *find(const struct version *v, uint32_t id)
 {
-    return id >= 1 && id <= JS_FETCHES_MAX ? rt->fetches[id] : NULL;
+    return id >= 1 && id <= JS_FETCHES_MAX ? v->fetches[id] : NULL;
 }
 
-void fetch_close(struct runtime *rt, uint32_t id)
+void fetch_close(struct version *v, uint32_t id)
 {
-    struct fetch *f = find(rt, id);
+    struct fetch *f = find(v, id);
     if (f != NULL) {
         fetch_free(f);
     }
 }
 
-void fetch_close_all(struct runtime *rt)
+void fetch_close_all(struct version *v)
 {
     for (uint32_t id = 1; id <= JS_FETCHES_MAX; id++) {
-        fetch_close(rt, id);
+        fetch_close(v, id);
     }
 }
 
-struct span fetch_url(const struct runtime *rt, uint32_t id)
+void fetch_orphan(struct version *v, const struct instance *inst)
 {
-    const struct fetch *f = find(rt, id);
+    for (uint32_t id = 1; id <= JS_FETCHES_MAX; id++) {
+        if (v->fetches[id] != NULL && v->fetches[id]->inst == inst) {
+            v->fetches[id]->inst = NULL;
+        }
+    }
+}
+
+struct span fetch_url(const struct version *v, uint32_t id)
+{
+    const struct fetch *f = find(v, id);
     if (f == NULL) {
         return span_of("", 0);
     }
@@ -444,34 +460,34 @@ struct span fetch_url(const struct runtime *rt, uint32_t id)
     return ex != NULL ? exchange_url(ex) : span_of("", 0);
 }
 
-bool fetch_headers_text(const struct runtime *rt, uint32_t id, struct buf *out)
+bool fetch_headers_text(const struct version *v, uint32_t id, struct buf *out)
 {
-    const struct fetch *f = find(rt, id);
+    const struct fetch *f = find(v, id);
     return f != NULL && fields_text(f->headers, f->header_count, out) &&
            (f->length < 0 || buf_appendf(out, "content-length\n%lld\n", (long long)f->length));
 }
 
-const struct gate_header *fetch_headers(const struct runtime *rt, uint32_t id, size_t *count)
+const struct gate_header *fetch_headers(const struct version *v, uint32_t id, size_t *count)
 {
-    const struct fetch *f = find(rt, id);
+    const struct fetch *f = find(v, id);
     *count = f != NULL ? f->header_count : 0;
     return f != NULL ? f->headers : NULL;
 }
 
-int64_t fetch_length(const struct runtime *rt, uint32_t id)
+int64_t fetch_length(const struct version *v, uint32_t id)
 {
-    const struct fetch *f = find(rt, id);
+    const struct fetch *f = find(v, id);
     return f != NULL ? f->length : -1;
 }
 
-struct source *fetch_take_body(struct runtime *rt, uint32_t id)
+struct source *fetch_take_body(struct version *v, uint32_t id)
 {
-    struct fetch *f = find(rt, id);
+    struct fetch *f = find(v, id);
     return f != NULL ? steal_ptr(&f->body) : NULL;
 }
 
-const char *fetch_peer(const struct runtime *rt, uint32_t id)
+const char *fetch_peer(const struct version *v, uint32_t id)
 {
-    const struct fetch *f = find(rt, id);
+    const struct fetch *f = find(v, id);
     return f != NULL ? f->peer : "";
 }

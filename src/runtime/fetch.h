@@ -1,6 +1,7 @@
 /*
- * fetch: one fetch() of a handler: from the call in JavaScript to the end of its body, redirects
- * included. It belongs to an exchange's task; its id was chosen by the engine's room.
+ * fetch: one fetch() of the user's code: from the call in JavaScript to the end of its body,
+ * redirects included. It belongs to a task; its id was chosen by the engine's room and is of one
+ * version.
  *
  *     fetch_start ──head──► js_fetch_done ──given back as the response──► fetch_take_body, gone
  *          │                     └──read by JavaScript──► fetch_close, gone
@@ -15,21 +16,23 @@
 
 struct fetch;
 
-/* As js_host.fetch says. Works for calls (RUNTIME_CALL) too: ex is NULL then, inst never. */
-bool fetch_start(struct instance *inst, struct exchange *ex, const struct js_fetch *f);
-void fetch_close(struct runtime *rt, uint32_t id);
+/* As js_host.fetch says, for a task of any kind. */
+bool fetch_start(struct version *v, const struct js_fetch *f);
+void fetch_close(struct version *v, uint32_t id);
 
-struct span fetch_url(const struct runtime *rt, uint32_t id);
-bool fetch_headers_text(const struct runtime *rt, uint32_t id, struct buf *out);
+struct span fetch_url(const struct version *v, uint32_t id);
+bool fetch_headers_text(const struct version *v, uint32_t id, struct buf *out);
 
 /* What a response that is based on it starts from; NULL list when there is no such fetch. */
-const struct gate_header *fetch_headers(const struct runtime *rt, uint32_t id, size_t *count);
-int64_t fetch_length(const struct runtime *rt, uint32_t id); /* Content-Length, or -1 */
+const struct gate_header *fetch_headers(const struct version *v, uint32_t id, size_t *count);
+int64_t fetch_length(const struct version *v, uint32_t id); /* Content-Length, or -1 */
 /* The untouched body (given), or NULL; the fetch stays until fetch_close. */
-struct source *fetch_take_body(struct runtime *rt, uint32_t id);
-const char *fetch_peer(const struct runtime *rt, uint32_t id);
+struct source *fetch_take_body(struct version *v, uint32_t id);
+const char *fetch_peer(const struct version *v, uint32_t id);
 
-/* Before the runtime goes: every one that is left. */
-void fetch_close_all(struct runtime *rt);
+/* Before the version goes: every one that is left. */
+void fetch_close_all(struct version *v);
+/* The instance goes: what is left of its tasks' fetches takes no rule of it along. */
+void fetch_orphan(struct version *v, const struct instance *inst);
 
 #endif

@@ -4,20 +4,20 @@
 #include "runtime/event.h"
 #include "runtime/instance.h"
 
-void flow_open(struct flow *f, enum flow_kind kind, struct instance *inst, uint32_t stream)
+void flow_open(struct flow *f, enum flow_kind kind, struct door *door, uint32_t stream)
 {
-    *f = (struct flow){.kind = kind, .inst = inst, .stream = stream};
+    *f = (struct flow){.kind = kind, .door = door, .stream = stream};
     f->wall_ms = clock_wall_ms();
     f->started_us = clock_monotonic_us();
     f->decision = "error";
-    list_append(&inst->flows, &f->node);
-    inst->flow_count++;
+    list_append(&door->flows, &f->node);
+    door->flow_count++;
 }
 
 void flow_close(struct flow *f)
 {
     list_remove(&f->node);
-    f->inst->flow_count--;
+    f->door->flow_count--;
 }
 
 void flow_text_set(struct flow_text *t, struct span s)
@@ -42,7 +42,7 @@ void flow_decide(struct flow *f, enum policy_kind kind, struct policy_verdict *o
         [POLICY_ALLOW] = "allow", [POLICY_DENY] = "deny", [POLICY_HANDLER] = "handler"};
     struct policy_facts facts = {
         .kind = kind, .host = &f->dest.host, .port = f->dest.port, .secure = f->dest.secure};
-    policy_decide(f->inst->policy, &facts, out);
+    policy_decide(f->door->inst->policy, &facts, out);
     f->decision = decisions[out->decision];
     f->rule = policy_rule_name(out->rule);
     flow_text_set(&f->pattern, out->pattern);
@@ -51,15 +51,16 @@ void flow_decide(struct flow *f, enum policy_kind kind, struct policy_verdict *o
 
 void flow_report(struct flow *f, struct span method, struct span target, struct span secrets)
 {
-    if (f->reported) {
+    struct instance *inst = f->door->inst;
+    if (f->reported || inst == NULL) {
         return;
     }
     f->reported = true;
     const char *scheme = f->dest.secure ? "https" : "http";
     struct event e = {
         .time_ms = f->wall_ms,
-        .instance = span_str(f->inst->id),
-        .class_name = span_str(f->inst->class_name),
+        .instance = span_str(inst->id),
+        .class_name = span_str(inst->class_name),
         .proto = f->proto,
         .method = method,
         .scheme = f->kind == FLOW_EXCHANGE && f->has_dest ? scheme : NULL,
@@ -79,5 +80,5 @@ void flow_report(struct flow *f, struct span method, struct span target, struct 
         .error = f->error,
         .id = span_str(f->failure),
     };
-    instance_event(f->inst, &e);
+    instance_event(inst, &e);
 }

@@ -12,7 +12,7 @@
 
 #define FLOW_NAME_MAX 128u /* bytes that the audit keeps of a pattern or a handler's name */
 
-struct instance;
+struct door;
 
 enum flow_kind { FLOW_EXCHANGE, FLOW_TUNNEL };
 
@@ -23,8 +23,8 @@ struct flow_text {
 
 struct flow {
     enum flow_kind kind;
-    struct list node; /* in instance.flows */
-    struct instance *inst;
+    struct list node; /* in door.flows */
+    struct door *door;
     uint32_t stream;
     bool reported; /* the audit has its line */
     struct destination dest;
@@ -45,15 +45,16 @@ struct flow {
     char failure[24]; /* id of a failed handler */
 };
 
-void flow_open(struct flow *f, enum flow_kind kind, struct instance *inst, uint32_t stream);
-void flow_close(struct flow *f); /* out of the instance's list */
+void flow_open(struct flow *f, enum flow_kind kind, struct door *door, uint32_t stream);
+void flow_close(struct flow *f); /* out of the door's list */
 
 /* Asks the policy and notes what it said. The verdict is lent until the policy changes. */
 void flow_decide(struct flow *f, enum policy_kind kind, struct policy_verdict *out);
 void flow_text_set(struct flow_text *t, struct span s);
 void flow_peer_set(struct flow *f, const char *peer);
 
-/* The line of the audit, once. method and target are empty for a tunnel; secrets as in event.h. */
+/* The line of the audit, once; the front has none. method and target are empty for a tunnel;
+ * secrets as in event.h. */
 void flow_report(struct flow *f, struct span method, struct span target, struct span secrets);
 
 #endif

@@ -57,7 +57,7 @@ static void send(struct exchange *ex, const struct gate_header *headers, size_t 
     };
     if (authority(ex, &host)) {
         req.authority = buf_span(&host);
-        ex->up = upstream_fetch_start(ex->flow.inst->rt->upstream, &req, &events, ex, &err);
+        ex->up = upstream_fetch_start(ex->flow.door->rt->upstream, &req, &events, ex, &err);
     } else {
         source_close(req.body);
         error_set(&err, 0, "out of memory");
@@ -70,7 +70,7 @@ static void send(struct exchange *ex, const struct gate_header *headers, size_t 
 
 void forward_start(struct exchange *ex)
 {
-    struct instance *inst = ex->flow.inst;
+    struct instance *inst = ex->flow.door->inst;
     if (inst->inject == NULL || !ex->flow.dest.secure) {
         send(ex, ex->headers, ex->header_count);
         return;

@@ -5,6 +5,7 @@
 #include "proto/url/url.h"
 #include "runtime/exchange.h"
 #include "runtime/fetch.h"
+#include "runtime/half.h"
 #include "runtime/watchdog.h"
 
 #include <stdlib.h>
@@ -34,7 +35,7 @@ struct span exchange_url(struct exchange *ex)
 
 void handler_progress(struct exchange *ex)
 {
-    ex->deadline_ms = clock_monotonic_ms() + ex->flow.inst->rt->app.limits.request_ms;
+    ex->deadline_ms = clock_monotonic_ms() + ex->flow.door->rt->app.limits.request_ms;
 }
 
 void handler_clock(struct exchange *ex, uint64_t now_ms)
@@ -42,36 +43,100 @@ void handler_clock(struct exchange *ex, uint64_t now_ms)
     if (!ex->handled || ex->fetches > 0 || now_ms < ex->deadline_ms) {
         return;
     }
-    struct runtime *rt = ex->flow.inst->rt;
+    struct runtime *rt = ex->flow.door->rt;
     ex->handled = false;
-    js_task_abort(rt->version, ex->task, "time limit");
-    runtime_log(rt, span_str(ex->flow.inst->id), JS_LOG_ERROR,
+    js_task_abort(ex->version->js, ex->task, "time limit");
+    runtime_log(rt, exchange_instance(ex), JS_LOG_ERROR,
                 SPAN_LIT("handler: no answer within its time limit"));
     ex->flow.error = "timeout";
     exchange_answer(ex, &(struct answer){.status = 504, .text = "The handler took too long"});
 }
 
-static void run(struct exchange *ex, uint32_t handler, struct span params)
+/* false: it was answered. */
+static bool enter(struct exchange *ex, struct version *v)
 {
-    struct runtime *rt = ex->flow.inst->rt;
-    ex->task = runtime_task_open(rt, TASK_EXCHANGE, ex);
+    ex->task = task_open(v, TASK_EXCHANGE, ex);
     if (ex->task == 0) {
         ex->flow.error = "overload";
         exchange_answer(ex, &(struct answer){.status = 503, .text = "Too many requests at once"});
-        return;
+        return false;
     }
+    ex->version = v;
     ex->handled = true;
     handler_progress(ex);
+    return true;
+}
+
+static void run(struct exchange *ex, uint32_t handler, struct span params)
+{
+    const struct instance *inst = ex->flow.door->inst;
+    struct version *v = inst->half->version;
+    if (!enter(ex, v)) {
+        return;
+    }
     struct js_dispatch d = {
-        .task = ex->task, .handler = handler, .instance = ex->flow.inst->js, .params = params};
-    watchdog_name(ex->flow.inst->id);
+        .task = ex->task, .handler = handler, .instance = inst->half->js, .params = params};
+    watchdog_name(inst->id);
     /* It may be answered, and gone, when this returns. */
-    js_dispatch(rt->version, &d);
+    js_dispatch(v->js, &d);
+}
+
+void handler_serve(struct exchange *ex)
+{
+    struct version *v = ex->flow.door->rt->version;
+    if (v == NULL || !js_worker(v->js).fetch) {
+        exchange_answer(ex, &(struct answer){.status = 501,
+                                             .text = "The module's default export has no fetch()"});
+        return;
+    }
+    if (enter(ex, v)) {
+        watchdog_name("fetch");
+        js_serve(v->js, ex->task);
+    }
+}
+
+void handler_leave(struct exchange *ex, bool cut)
+{
+    struct runtime *rt = ex->flow.door->rt;
+    uint32_t task = ex->task;
+    ex->task = 0;
+    if (task == 0) {
+        return;
+    }
+    if (ex->more) {
+        task_rest(rt, task, ex->flow.door->inst);
+        return;
+    }
+    if (ex->handled || cut) {
+        ex->handled = false;
+        js_task_abort(ex->version->js, task, "the client went away");
+    }
+    task_close(rt, task);
+}
+
+void handler_stop(struct exchange *ex)
+{
+    uint32_t task = ex->task;
+    bool waits = ex->handled;
+    ex->task = 0;
+    ex->handled = ex->more = false;
+    js_task_abort(ex->version->js, task, "its code was replaced meanwhile");
+    task_close(ex->flow.door->rt, task);
+    if (waits) {
+        ex->flow.error = "cancelled";
+        exchange_answer(ex, &(struct answer){.status = 503, .text = "The code was replaced"});
+    }
+}
+
+void handler_over(struct exchange *ex)
+{
+    ex->more = false;
 }
 
 void handler_start(struct exchange *ex, const struct policy_verdict *v)
 {
-    const struct js_class *cls = ex->flow.inst->cls;
+    const struct half *half = ex->flow.door->inst->half;
+    const struct js_class *cls = half != NULL ? half->cls : NULL;
     uint32_t handler = JS_HANDLER_NONE;
     if (cls != NULL) {
         switch (v->rule) {
@@ -106,7 +171,8 @@ void handler_start(struct exchange *ex, const struct policy_verdict *v)
 
 bool handler_denied(struct exchange *ex, const struct policy_verdict *v)
 {
-    const struct js_class *cls = ex->flow.inst->cls;
+    const struct half *half = ex->flow.door->inst->half;
+    const struct js_class *cls = half != NULL ? half->cls : NULL;
     if (cls == NULL || cls->denied == JS_HANDLER_NONE) {
         return false;
     }
@@ -129,8 +195,8 @@ bool handler_denied(struct exchange *ex, const struct policy_verdict *v)
 static bool result_body(struct exchange *ex, const struct js_result *res,
                         struct exchange_response *out)
 {
-    struct runtime *rt = ex->flow.inst->rt;
-    int64_t upstream_length = res->base != 0 ? fetch_length(rt, res->base) : -1;
+    struct version *v = ex->version;
+    int64_t upstream_length = res->base != 0 ? fetch_length(v, res->base) : -1;
     out->head.length = -1;
     switch (res->body.kind) {
     case JS_BODY_NONE:
@@ -141,8 +207,8 @@ static bool result_body(struct exchange *ex, const struct js_result *res,
         out->head.length = out->body != NULL ? out->body->length : 0;
         return true;
     case JS_BODY_RESPONSE:
-        out->head.length = fetch_length(rt, res->body.id);
-        out->body = fetch_take_body(rt, res->body.id);
+        out->head.length = fetch_length(v, res->body.id);
+        out->body = fetch_take_body(v, res->body.id);
         out->direct = out->trailers = out->body != NULL;
         return true;
     case JS_BODY_BYTES:
@@ -171,21 +237,21 @@ static void body_without_place(struct exchange *ex, uint16_t status, struct exch
 
 static void answer_with(struct exchange *ex, const struct js_result *res)
 {
-    struct runtime *rt = ex->flow.inst->rt;
+    struct version *v = ex->version;
     FIELDS_SCRATCH struct fields f;
     f.count = 0;
     struct exchange_response out = {.head = {.status = res->status}};
     size_t count = 0;
-    const struct gate_header *base = res->base != 0 ? fetch_headers(rt, res->base, &count) : NULL;
+    const struct gate_header *base = res->base != 0 ? fetch_headers(v, res->base, &count) : NULL;
     bool ok = result_body(ex, res, &out) && fields_add_all(&f, base, count) &&
               fields_apply(&f, &res->headers);
     uint32_t given = res->body.kind == JS_BODY_RESPONSE ? res->body.id : 0;
     if (res->base != 0 || given != 0) {
-        flow_peer_set(&ex->flow, fetch_peer(rt, given != 0 ? given : res->base));
+        flow_peer_set(&ex->flow, fetch_peer(v, given != 0 ? given : res->base));
     }
     if (!ok || res->status < 200 || res->status > 599) {
         source_close(out.body);
-        fetch_close(rt, given);
+        fetch_close(v, given);
         exchange_handler_failed(ex, SPAN_LIT("the response holds what no response may carry"));
         return;
     }
@@ -194,12 +260,13 @@ static void answer_with(struct exchange *ex, const struct js_result *res)
     out.head.header_count = f.count;
     /* The list may point into a fetch, which therefore goes last; the exchange may be gone then. */
     exchange_respond(ex, &out);
-    fetch_close(rt, given);
+    fetch_close(v, given);
 }
 
 void handler_done(struct exchange *ex, const struct js_result *res)
 {
     ex->handled = false;
+    ex->more = res->more;
     if (res->kind == JS_RESULT_ERROR) {
         exchange_handler_failed(ex, res->error);
     } else {

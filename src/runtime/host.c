@@ -5,12 +5,19 @@
 #include "runtime/call.h"
 #include "runtime/exchange.h"
 #include "runtime/fetch.h"
+#include "runtime/kv.h"
 #include "runtime/update.h"
 #include "tls/crypto.h"
 
+/* arg of every callback is the version that asks. */
+static struct runtime *runtime_of(void *arg)
+{
+    return ((struct version *)arg)->rt;
+}
+
 static struct exchange *exchange_of(void *arg, uint32_t task)
 {
-    return runtime_task(arg, task, TASK_EXCHANGE);
+    return task_object(runtime_of(arg), task, TASK_EXCHANGE);
 }
 
 static struct span request_method(void *arg, uint32_t task)
@@ -69,15 +76,7 @@ static struct source *response_body(void *arg, uint32_t fetch)
 
 static bool do_fetch(void *arg, const struct js_fetch *f)
 {
-    struct exchange *ex = exchange_of(arg, f->task);
-    struct instance *inst = ex != NULL ? ex->flow.inst : call_instance(arg, f->task);
-    if (inst == NULL) {
-        if (f->body.kind == JS_BODY_SOURCE) {
-            source_close(f->body.source);
-        }
-        return false;
-    }
-    return fetch_start(inst, ex, f);
+    return fetch_start(arg, f);
 }
 
 static void do_fetch_close(void *arg, uint32_t fetch)
@@ -93,16 +92,25 @@ static void done(void *arg, uint32_t task, const struct js_result *res)
     }
 }
 
+static void over(void *arg, uint32_t task)
+{
+    struct exchange *ex = exchange_of(arg, task);
+    if (ex != NULL) {
+        handler_over(ex);
+    } else {
+        task_over(runtime_of(arg), task);
+    }
+}
+
 static struct span secret(void *arg, struct span name)
 {
-    struct runtime *rt = arg;
-    return secrets_get(rt->secrets, name);
+    return secrets_get(runtime_of(arg)->secrets, name);
 }
 
 static void log_text(void *arg, void *owner, enum js_log_level level, struct span text)
 {
     struct instance *inst = owner;
-    runtime_log(arg, inst != NULL ? span_str(inst->id) : span_of("", 0), level, text);
+    runtime_log(runtime_of(arg), inst != NULL ? span_str(inst->id) : span_of("", 0), level, text);
 }
 
 static enum tls_hash crypto_hash(enum js_hash hash)
@@ -139,7 +147,8 @@ const struct js_host runtime_js_host = {
     .fetch_close = do_fetch_close,
     .done = done,
     .call_done = call_done,
-    .kv = call_kv,
+    .over = over,
+    .kv = kv_ask,
     .policy_set = update_from_code,
     .secret = secret,
     .log = log_text,

@@ -4,7 +4,8 @@
 #include "base/log.h"
 #include "runtime/control.h"
 #include "runtime/exchange.h"
-#include "runtime/fetch.h"
+#include "runtime/front.h"
+#include "runtime/instance.h"
 #include "runtime/settle.h"
 #include "runtime/watchdog.h"
 
@@ -23,7 +24,13 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
     rt->loop = loop;
     rt->confine = true;
     list_init(&rt->instances);
+    for (size_t i = 0; i < RUNTIME_BUCKETS; i++) {
+        list_init(&rt->buckets[i]);
+    }
     list_init(&rt->settling);
+    list_init(&rt->doors);
+    list_init(&rt->rests);
+    list_init(&rt->fronts);
     list_init(&rt->idle);
     rt->secrets = secrets_create();
     if (rt->secrets == NULL || (control_fd >= 0 && control_open(rt, control_fd, err) != 0)) {
@@ -36,6 +43,7 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
 void runtime_destroy(struct runtime *rt)
 {
     settle_drop(rt);
+    front_close_all(rt);
     while (!list_empty(&rt->instances)) {
         instance_destroy(LIST_ENTRY(rt->instances.next, struct instance, node));
     }
@@ -47,10 +55,11 @@ void runtime_destroy(struct runtime *rt)
     loop_timer_cancel(rt->clock);
     loop_timer_cancel(rt->warm);
     watchdog_stop(rt->watchdog);
-    if (rt->version != NULL) {
-        js_unload(rt->version);
+    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+        if (rt->versions[i] != NULL) {
+            version_unload(rt->versions[i]);
+        }
     }
-    fetch_close_all(rt);
     if (rt->upstream != NULL) {
         upstream_destroy(rt->upstream);
     }
@@ -89,10 +98,10 @@ static void on_clock(void *arg)
 {
     struct runtime *rt = arg;
     uint64_t now = clock_monotonic_ms();
-    LIST_FOREACH(i, &rt->instances)
+    LIST_FOREACH(i, &rt->doors)
     {
-        struct instance *inst = LIST_ENTRY(i, struct instance, node);
-        LIST_FOREACH_SAFE(node, next, &inst->flows)
+        struct door *door = LIST_ENTRY(i, struct door, node);
+        LIST_FOREACH_SAFE(node, next, &door->flows)
         {
             struct flow *f = LIST_ENTRY(node, struct flow, node);
             if (f->kind == FLOW_EXCHANGE) {
@@ -100,31 +109,21 @@ static void on_clock(void *arg)
             }
         }
     }
+    task_clock(rt, now);
+    instance_clock(rt, now);
+    version_clock(rt, now);
 }
 
-static int engine_open(struct runtime *rt, struct span bundle, struct span map, struct error *err)
+static int engine_open(struct runtime *rt, const struct version_code *code, struct error *err)
 {
-    json_t *names = secrets_names(rt->secrets);
-    if (names == NULL || json_object_set_new(rt->app.env, "secrets", names) != 0) {
-        return error_set(err, 0, "runtime: out of memory");
-    }
-    char *env = json_dumps(rt->app.env, JSON_COMPACT);
-    if (env == NULL) {
-        return error_set(err, 0, "runtime: out of memory");
-    }
-    struct js_app app = {.name = rt->app.name,
-                         .bundle = bundle,
-                         .map = map.ptr != NULL ? map : span_of("", 0),
-                         .map_root = span_of("", 0),
-                         .env = span_str(env)};
     rt->watchdog = rt->confine ? watchdog_start(&rt->app.limits, err) : NULL;
     const bool watched = rt->watchdog != NULL || !rt->confine;
     rt->js = watched ? js_start(rt->loop, err) : NULL;
-    rt->version = rt->js != NULL ? js_load(rt->js, &app, &runtime_js_host, rt, err) : NULL;
-    free(env);
-    if (rt->version == NULL) {
+    struct version *v = rt->js != NULL ? version_load(rt, &rt->app, code, err) : NULL;
+    if (v == NULL) {
         return -1;
     }
+    version_promote(v);
     rt->clock = loop_timer_start(rt->loop, CLOCK_MS, CLOCK_MS, on_clock, rt);
     watchdog_loaded(rt->watchdog);
     return 0;
@@ -139,11 +138,11 @@ static void on_warm(void *arg)
     }
 }
 
-int runtime_start(struct runtime *rt, struct span app, struct span bundle, struct span map,
+int runtime_start(struct runtime *rt, struct span app, const struct version_code *code,
                   struct error *err)
 {
     if (app_parse(app, &rt->app, err) != 0 || network_open(rt, err) != 0 ||
-        (rt->app.module && engine_open(rt, bundle, map, err) != 0)) {
+        (rt->app.module && engine_open(rt, code, err) != 0)) {
         return -1;
     }
     rt->warm = loop_timer_start(rt->loop, WARM_MS, 0, on_warm, rt);
@@ -162,62 +161,46 @@ static json_t *names_of(const struct js_named *named, size_t count)
     return names;
 }
 
-static json_t *classes_of(const struct runtime *rt, size_t *count)
+static json_t *class_facts(const struct js_class *c)
 {
-    if (rt->version == NULL) {
-        *count = 1;
-        return json_pack("[{s:s, s:[], s:[], s:b}]", "name", "Sandbox", "handlers", "hosts",
-                         "outbound", 0);
-    }
-    const struct js_class *classes = js_classes(rt->version, count);
+    static const char *const kinds[] = {[JS_CLASS_SANDBOX] = "sandbox",
+                                        [JS_CLASS_OBJECT] = "object",
+                                        [JS_CLASS_ENTRYPOINT] = "entrypoint"};
+    return json_pack("{s:s%, s:s, s:o, s:o, s:b}", "name", c->name.ptr, c->name.len, "kind",
+                     kinds[c->kind], "handlers", names_of(c->handlers, c->handler_count), "hosts",
+                     names_of(c->hosts, c->host_count), "outbound", c->outbound != JS_HANDLER_NONE);
+}
+
+static json_t *classes_of(const struct version *v, json_t **only)
+{
+    static const struct js_class plain = {
+        .name = SPAN_INIT("Sandbox"), .outbound = JS_HANDLER_NONE, .denied = JS_HANDLER_NONE};
+    size_t count = 1;
+    size_t sandboxes = 0;
+    const struct js_class *classes = v != NULL ? js_classes(v->js, &count) : &plain;
     json_t *list = json_array();
-    for (size_t i = 0; list != NULL && i < *count; i++) {
+    *only = json_null();
+    for (size_t i = 0; list != NULL && i < count; i++) {
         const struct js_class *c = &classes[i];
-        json_array_append_new(list,
-                              json_pack("{s:s%, s:o, s:o, s:b}", "name", c->name.ptr, c->name.len,
-                                        "handlers", names_of(c->handlers, c->handler_count),
-                                        "hosts", names_of(c->hosts, c->host_count), "outbound",
-                                        c->outbound != JS_HANDLER_NONE));
+        json_array_append_new(list, class_facts(c));
+        if (c->kind == JS_CLASS_SANDBOX) {
+            *only = ++sandboxes == 1 ? json_stringn(c->name.ptr, c->name.len)
+                                     : (json_decref(*only), json_null());
+        }
     }
     return list;
 }
 
-int runtime_facts(const struct runtime *rt, struct buf *out, struct error *err)
+int runtime_facts(const struct version *v, struct buf *out, struct error *err)
 {
-    size_t count = 0;
-    json_t *classes = classes_of(rt, &count);
-    const char *only =
-        count == 1 ? json_string_value(json_object_get(json_array_get(classes, 0), "name")) : NULL;
-    json_t *json = json_pack("{s:O, s:s?}", "classes", classes, "default_class", only);
+    json_t *only = NULL;
+    json_t *classes = classes_of(v, &only);
+    struct js_worker worker = v != NULL ? js_worker(v->js) : (struct js_worker){false, false};
+    json_t *json = json_pack("{s:o, s:o, s:b, s:b}", "classes", classes, "default_class", only,
+                             "fetch", worker.fetch, "scheduled", worker.scheduled);
     char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     bool ok = text != NULL && buf_append_str(out, text);
     free(text);
     json_decref(json);
-    json_decref(classes);
     return ok ? 0 : error_set(err, 0, "runtime: out of memory");
-}
-
-/* ---- tasks ---- */
-
-uint32_t runtime_task_open(struct runtime *rt, enum task_kind kind, void *object)
-{
-    for (uint32_t i = 0; i < JS_TASKS_MAX; i++) {
-        rt->task_next = rt->task_next % JS_TASKS_MAX + 1;
-        struct task *t = &rt->tasks[rt->task_next];
-        if (t->kind == TASK_FREE) {
-            *t = (struct task){kind, object};
-            return rt->task_next;
-        }
-    }
-    return 0;
-}
-
-void runtime_task_close(struct runtime *rt, uint32_t task)
-{
-    rt->tasks[task] = (struct task){TASK_FREE, NULL};
-}
-
-void *runtime_task(const struct runtime *rt, uint32_t task, enum task_kind kind)
-{
-    return task <= JS_TASKS_MAX && rt->tasks[task].kind == kind ? rt->tasks[task].object : NULL;
 }

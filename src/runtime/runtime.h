@@ -11,21 +11,15 @@
 #include "loop/loop.h"
 #include "runtime/app.h"
 #include "runtime/secrets.h"
+#include "runtime/task.h"
+#include "runtime/version.h"
 #include "tls/tls.h"
 #include "upstream/upstream.h"
 
-struct fetch;
 struct watchdog;
 
+#define RUNTIME_BUCKETS  1024u
 #define RUNTIME_IDLE_MAX 256u /* exchanges whose memory is kept */
-
-enum task_kind { TASK_FREE, TASK_EXCHANGE, TASK_CALL };
-
-/* Who is behind a task of JavaScript. Ids are used again, the oldest first. */
-struct task {
-    enum task_kind kind;
-    void *object; /* struct exchange or struct call */
-};
 
 struct runtime {
     struct loop *loop;
@@ -35,16 +29,22 @@ struct runtime {
     bool started; /* RUNTIME_START was done */
     struct tls_client *tls;
     struct upstream *upstream;
-    struct js *js;              /* NULL without a module */
-    struct js_version *version; /* the same */
-    struct watchdog *watchdog;  /* the same */
-    struct list instances;      /* struct instance.node */
-    struct list settling;       /* answers that wait, settle.h */
-    struct loop_timer *clock;   /* limits in time */
+    struct js *js;           /* NULL without a module */
+    struct version *version; /* the current one; NULL without a module */
+    struct version *versions[VERSIONS_MAX];
+    uint32_t version_count;               /* loads so far */
+    struct watchdog *watchdog;            /* NULL without a module */
+    struct list doors;                    /* struct door.node */
+    struct list fronts;                   /* struct front.node */
+    struct list rests;                    /* struct rest.node, task.h */
+    struct list instances;                /* struct instance.node, the longest unused first */
+    struct list buckets[RUNTIME_BUCKETS]; /* the same by id */
+    uint32_t instance_count;
+    struct list settling;     /* answers that wait, settle.h */
+    struct loop_timer *clock; /* limits in time */
     struct loop_timer *warm;
     struct task tasks[JS_TASKS_MAX + 1];
     uint32_t task_next;
-    struct fetch *fetches[JS_FETCHES_MAX + 1];
     struct list idle; /* struct exchange.flow.node: memory for the next ones */
     uint32_t idle_count;
     uint64_t failures; /* counts ids of failed handlers */
@@ -57,15 +57,10 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
 void runtime_destroy(struct runtime *rt);
 
 /* RUNTIME_START: reads the app, makes trust, pool and, with a module, the engine. */
-int runtime_start(struct runtime *rt, struct span app, struct span bundle, struct span map,
+int runtime_start(struct runtime *rt, struct span app, const struct version_code *code,
                   struct error *err);
-/* App facts of RUNTIME_READY, appended. */
-int runtime_facts(const struct runtime *rt, struct buf *out, struct error *err);
-
-/* 0: all ids are in use. */
-uint32_t runtime_task_open(struct runtime *rt, enum task_kind kind, void *object);
-void runtime_task_close(struct runtime *rt, uint32_t task);
-void *runtime_task(const struct runtime *rt, uint32_t task, enum task_kind kind);
+/* App facts of RUNTIME_READY, appended; v NULL: there is no module. */
+int runtime_facts(const struct version *v, struct buf *out, struct error *err);
 
 /* What JavaScript asks of us (js_host), one table. */
 extern const struct js_host runtime_js_host;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "runtime/control.h"
+#include "runtime/door.h"
 #include "runtime/flow.h"
 #include "runtime/instance.h"
 
@@ -21,10 +22,10 @@ struct settle {
 
 static bool past_is_open(const struct runtime *rt, uint64_t change_us)
 {
-    LIST_FOREACH(i, &rt->instances)
+    LIST_FOREACH(i, &rt->doors)
     {
-        struct instance *inst = LIST_ENTRY(i, struct instance, node);
-        LIST_FOREACH(f, &inst->flows)
+        struct door *door = LIST_ENTRY(i, struct door, node);
+        LIST_FOREACH(f, &door->flows)
         {
             struct flow *flow = LIST_ENTRY(f, struct flow, node);
             if (flow->kind == FLOW_EXCHANGE && flow->status == 0 && flow->started_us <= change_us) {

@@ -31,7 +31,7 @@ static void tunnel_free(struct tunnel *t)
 static void refuse(struct tunnel *t, enum gate_reset reason, const char *error)
 {
     t->flow.error = error;
-    gate_send_reset(t->flow.inst->gate, t->flow.stream, reason);
+    gate_send_reset(t->flow.door->gate, t->flow.stream, reason);
     tunnel_free(t);
 }
 
@@ -56,7 +56,7 @@ static void push(struct tunnel *t)
             return;
         }
         buf_consume(&t->pending, (size_t)n);
-        gate_credit(t->flow.inst->gate, t->flow.stream, (size_t)n);
+        gate_credit(t->flow.door->gate, t->flow.stream, (size_t)n);
     }
     if (t->in_ended && !t->finished && buf_len(&t->pending) == 0) {
         t->finished = true;
@@ -81,8 +81,8 @@ static void on_opened(void *arg, const char *peer)
     struct tunnel *t = arg;
     flow_peer_set(&t->flow, peer);
     t->opened = true;
-    gate_send_opened(t->flow.inst->gate, t->flow.stream);
-    t->relay = (struct relay){.gate = t->flow.inst->gate,
+    gate_send_opened(t->flow.door->gate, t->flow.stream);
+    t->relay = (struct relay){.gate = t->flow.door->gate,
                               .stream = t->flow.stream,
                               .direct = true,
                               .lent = true,
@@ -94,7 +94,7 @@ static void on_opened(void *arg, const char *peer)
         ssize_t n = upstream_tunnel_write(t->up, buf_span(&t->pending));
         if (n > 0) {
             buf_consume(&t->pending, (size_t)n);
-            gate_credit(t->flow.inst->gate, t->flow.stream, (size_t)n);
+            gate_credit(t->flow.door->gate, t->flow.stream, (size_t)n);
         }
     }
     if (t->in_ended && buf_len(&t->pending) == 0) {
@@ -124,7 +124,7 @@ static const struct upstream_tunnel_events events = {
 static void dial(struct tunnel *t)
 {
     struct error err;
-    struct runtime *rt = t->flow.inst->rt;
+    struct runtime *rt = t->flow.door->rt;
     t->up = upstream_tunnel_start(rt->upstream, url_host_span(&t->flow.dest.host),
                                   t->flow.dest.port, &events, t, &err);
     if (t->up == NULL) {
@@ -133,31 +133,31 @@ static void dial(struct tunnel *t)
     }
 }
 
-void tunnel_open(struct instance *inst, uint32_t stream, const struct gate_peer *peer)
+void tunnel_open(struct door *door, uint32_t stream, const struct gate_peer *peer)
 {
     struct refusal why;
     struct policy_verdict v;
     struct tunnel *t = calloc(1, sizeof *t);
     if (t == NULL) {
-        gate_send_reset(inst->gate, stream, GATE_RESET_INTERNAL);
+        gate_send_reset(door->gate, stream, GATE_RESET_INTERNAL);
         return;
     }
-    flow_open(&t->flow, FLOW_TUNNEL, inst, stream);
+    flow_open(&t->flow, FLOW_TUNNEL, door, stream);
     t->flow.proto = peer->tls ? "tls" : "tcp";
     buf_init(&t->pending, GATE_CREDIT_INITIAL);
-    gate_stream_bind(inst->gate, stream, t);
+    gate_stream_bind(door->gate, stream, t);
     if (!destination_of_tunnel(peer, &t->flow.dest, &why)) {
         refuse(t, GATE_RESET_DENIED, why.error);
         return;
     }
     t->flow.has_dest = true;
-    if (inst->flow_count > inst->rt->app.limits.exchanges) {
+    if (door->flow_count > door->rt->app.limits.exchanges) {
         refuse(t, GATE_RESET_INTERNAL, "overload");
         return;
     }
     /* Where HTTPS is opened, a tunnel that calls itself TLS would pass by the handlers: only an
      * allowedTcp rule lets it through, as any other bytes. */
-    bool by_sni = peer->tls && !inst->intercept_https;
+    bool by_sni = peer->tls && !door->inst->intercept_https;
     flow_decide(&t->flow, by_sni ? POLICY_TLS_TUNNEL : POLICY_TCP_TUNNEL, &v);
     if (v.decision != POLICY_ALLOW) {
         refuse(t, GATE_RESET_DENIED, NULL);

@@ -5,13 +5,14 @@
 #ifndef SALLYPORT_RUNTIME_TUNNEL_H
 #define SALLYPORT_RUNTIME_TUNNEL_H
 
+#include "runtime/door.h"
 #include "runtime/flow.h"
 #include "runtime/instance.h"
 
 struct tunnel;
 
 /* The gate's events; each may free the tunnel. */
-void tunnel_open(struct instance *inst, uint32_t stream, const struct gate_peer *peer);
+void tunnel_open(struct door *door, uint32_t stream, const struct gate_peer *peer);
 void tunnel_data(struct tunnel *t, struct span bytes);
 void tunnel_end(struct tunnel *t);
 void tunnel_writable(struct tunnel *t);

@@ -9,9 +9,11 @@
 struct update {
     struct list node; /* in instance.updates */
     struct instance *inst;
-    uint64_t id;         /* `call` of RUNTIME_STATE; 0 until it was sent */
-    struct policy *next; /* what is being saved */
-    char *seq;           /* from the control API; NULL: from code */
+    uint64_t id;             /* `call` of RUNTIME_STATE; 0 until it was sent */
+    struct policy *next;     /* what is being saved */
+    const struct half *half; /* whose class `next` was made for */
+    char *seq;               /* from the control API; NULL: from code */
+    struct version *version; /* whose code asked; NULL: the control API, or it is gone */
     uint32_t call;
     char *method;
     char *args;
@@ -51,19 +53,40 @@ static void finish(struct update *u, const char *why)
     struct runtime *rt = inst->rt;
     char *seq = steal_ptr(&u->seq);
     uint32_t call = u->call;
+    struct version *version = u->version;
     update_free(u);
     start_next(inst);
     if (seq != NULL) {
         control_reply(rt, span_str(seq), why == NULL,
                       why == NULL ? SPAN_LIT("null") : span_str(why));
-    } else if (rt->version != NULL) {
-        js_policy_done(rt->version, call, why);
+    } else if (version != NULL) {
+        js_policy_done(version->js, call, why);
     }
     free(seq);
 }
 
+/* The code was replaced while the change was being saved: what was saved, on the new class. */
+static int rebase(struct update *u, struct error *err)
+{
+    struct buf state;
+    buf_init(&state, POLICY_STATE_MAX);
+    struct policy *next = policy_clone(u->inst->policy);
+    int rc = next != NULL ? policy_state_save(u->next, &state, err)
+                          : error_set(err, 0, "%s: out of memory", u->method);
+    rc = rc == 0 ? policy_state_load(next, buf_span(&state), err) : rc;
+    buf_free(&state);
+    policy_free(rc == 0 ? u->next : next);
+    u->next = rc == 0 ? next : u->next;
+    return rc;
+}
+
 static void hold(struct update *u)
 {
+    struct error err;
+    if (u->half != u->inst->half && rebase(u, &err) != 0) {
+        finish(u, err.text);
+        return;
+    }
     policy_free(u->inst->policy);
     u->inst->policy = steal_ptr(&u->next);
     finish(u, NULL);
@@ -75,7 +98,10 @@ static int prepare(struct update *u, struct buf *state, struct error *err)
     if (u->next == NULL) {
         return error_set(err, 0, "%s: out of memory", u->method);
     }
-    if (u->facts != NULL && instance_configure(u->inst, &u->next, span_str(u->facts), err) != 0) {
+    const struct half *half = u->half = u->inst->half;
+    /* Properties of an object in replaced code say nothing of the new one's. */
+    bool newest = half != NULL && half->version == u->version && u->facts != NULL;
+    if (newest && instance_configure(u->inst, &u->next, half->cls, span_str(u->facts), err) != 0) {
         return -1;
     }
     if (change_apply(u->next, span_str(u->method), span_str(u->args), err) != 0) {
@@ -153,11 +179,12 @@ void update_from_call(struct instance *inst, struct span seq, struct span method
 void update_from_code(void *arg, uint32_t call, void *owner, struct span method, struct span args,
                       struct span facts)
 {
-    (void)arg;
-    struct update *u = update_new(owner, method, args);
+    struct instance *inst = owner;
+    struct update *u = inst->policy != NULL ? update_new(inst, method, args) : NULL;
     if (u == NULL) {
         return; /* the promise stays open until its task ends */
     }
+    u->version = arg;
     u->call = call;
     u->facts = copy(facts);
     enqueue(u);
@@ -195,6 +222,15 @@ void update_saved(struct runtime *rt, struct span call, bool ok, struct span why
     struct error err;
     error_set(&err, 0, SPAN_FMT, SPAN_ARG(why));
     finish(u, err.text);
+}
+
+void update_version_gone(struct instance *inst, const struct version *v)
+{
+    LIST_FOREACH(node, &inst->updates)
+    {
+        struct update *u = LIST_ENTRY(node, struct update, node);
+        u->version = u->version == v ? NULL : u->version;
+    }
 }
 
 void update_drop_all(struct instance *inst)

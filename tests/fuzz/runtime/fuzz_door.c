@@ -52,7 +52,6 @@ static uint16_t listen_open(void)
 static void start(void)
 {
     struct error err;
-    struct buf facts;
     char app[256];
     uint16_t port = listen_open();
     t.loop = loop_create(&err);
@@ -62,15 +61,13 @@ static void start(void)
              "{\"name\":\"t\",\"module\":false,\"resolve\":[\"a.test:80:127.0.0.1:%u\","
              "\"b.test:80:127.0.0.1:1\"]}",
              port);
-    must(runtime_start(t.rt, span_str(app), span_of("", 0), span_of("", 0), &err));
+    must(runtime_start(t.rt, span_str(app), &(struct version_code){{NULL, 0}, {NULL, 0}}, &err));
     struct instance_spec spec = {
         .id = SPAN_LIT("box"),
         .options = SPAN_LIT("{\"allow\":[\"a.test\",\"b.test\"],\"internet\":false,"
                             "\"allow_tcp\":[\"a.test:80\"],\"inject\":[\"a.test: x: y\"]}"),
         .state = span_of("", 0)};
-    buf_init(&facts, 4096);
-    t.inst = instance_create(t.rt, &spec, &facts, &err);
-    buf_free(&facts);
+    t.inst = instance_create(t.rt, &spec, &err);
     if (t.inst == NULL) {
         fprintf(stderr, "fuzz-door: %s\n", err.text);
         abort();
@@ -116,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t gate = (size_t)data[0] | (size_t)data[1] << 8;
     gate = gate < in.len ? gate : in.len;
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
-    must(instance_gate(t.inst, fds[0], &err));
+    must(door_open(&t.inst->door, fds[0], &err));
     if (gate > 0 && send(fds[1], in.ptr, gate, MSG_NOSIGNAL) < 0) {
         must(-1);
     }
@@ -128,11 +125,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (t.conn_count > 0) {
         close(t.conns[--t.conn_count]);
     }
-    for (int i = 0; i < LAST_ROUNDS && t.inst->gate != NULL; i++) {
+    for (int i = 0; i < LAST_ROUNDS && t.inst->door.gate != NULL; i++) {
         run();
     }
-    if (t.inst->gate != NULL || t.inst->flow_count != 0) {
-        fprintf(stderr, "fuzz-door: %u flows stay behind\n", t.inst->flow_count);
+    if (t.inst->door.gate != NULL || t.inst->door.flow_count != 0) {
+        fprintf(stderr, "fuzz-door: %u flows stay behind\n", t.inst->door.flow_count);
         abort();
     }
     return 0;

@@ -214,7 +214,7 @@ static void connect_gate(void)
     int fds[2];
     struct error err;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(instance_gate(t.inst, fds[0], &err), 0);
+    assert_int_equal(door_open(&t.inst->door, fds[0], &err), 0);
     t.closed = false;
     t.inner = gate_create(t.loop, GATE_INNER, fds[1], &inner_events, NULL, &err);
     assert_non_null(t.inner);

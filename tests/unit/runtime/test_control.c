@@ -30,6 +30,8 @@ static struct {
     char text[2048];
     char state_call[32];
     bool late;
+    int inner[8]; /* the other ends of gates */
+    size_t inner_count;
 } t;
 
 static void on_message(void *arg, struct ipc_message *m)
@@ -122,6 +124,9 @@ static int teardown(void **state)
 {
     (void)state;
     runtime_destroy(t.rt);
+    while (t.inner_count > 0) {
+        close(t.inner[--t.inner_count]);
+    }
     ipc_channel_destroy(t.ch);
     loop_destroy(t.loop);
     return 0;
@@ -142,14 +147,17 @@ static void add(const char *id, const char *class_name, const char *options, con
     tell(RUNTIME_INSTANCE_ADD, (const char *const[]){"1", id, class_name, "", options, stored}, 6,
          &fds[0], 1);
     close(fds[0]);
-    close(fds[1]);
+    assert_true(t.inner_count < 8);
+    t.inner[t.inner_count++] = fds[1];
 }
 
 static void started(void)
 {
     start("{\"name\":\"t\",\"module\":false}");
-    EXPECT(RUNTIME_READY, "{\"classes\":[{\"name\":\"Sandbox\",\"handlers\":[],\"hosts\":[],"
-                          "\"outbound\":false}],\"default_class\":\"Sandbox\"}");
+    EXPECT(RUNTIME_READY,
+           "{\"classes\":[{\"name\":\"Sandbox\",\"kind\":\"sandbox\",\"handlers\":[],"
+           "\"hosts\":[],\"outbound\":false}],\"default_class\":\"Sandbox\","
+           "\"fetch\":false,\"scheduled\":false}");
     add("box", "", "{}", "");
     EXPECT(RUNTIME_REPLY, "1|ok|{\"class\":\"Sandbox\",\"intercept_https\":true,\"internet\":true,"
                           "\"warnings\":[]}");

@@ -63,7 +63,8 @@ static int group_setup(void **state)
              "\"origin.test:80:127.0.0.1:%u\",\"other.test:80:127.0.0.1:%u\","
              "\"dead.test:80:127.0.0.1:1\"]}",
              t.port, t.port);
-    if (runtime_start(t.rt, span_str(app), span_str(bundle), span_of("", 0), &err) != 0) {
+    if (runtime_start(t.rt, span_str(app), &(struct version_code){span_str(bundle), span_of("", 0)},
+                      &err) != 0) {
         print_error("%s\n", err.text);
         return -1;
     }
@@ -74,14 +75,11 @@ static int instance_of(const char *class_name)
 {
     static unsigned count;
     struct error err;
-    struct buf facts;
     char id[16];
     snprintf(id, sizeof id, "box%u", ++count);
     struct instance_spec spec = {
         .id = span_str(id), .class_name = span_str(class_name), .options = S("{}")};
-    buf_init(&facts, 4096);
-    t.inst = instance_create(t.rt, &spec, &facts, &err);
-    buf_free(&facts);
+    t.inst = instance_create(t.rt, &spec, &err);
     if (t.inst == NULL) {
         print_error("%s\n", err.text);
         return -1;
@@ -164,7 +162,7 @@ static void silence_has_a_limit(void **state)
     (void)state;
     get("never.test", "/");
     assert_int_equal(t.reply.status, 504);
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
 }
 
 static void private_addresses_are_refused_to_handlers(void **state)
@@ -238,7 +236,7 @@ static void bodies(void **state)
     assert_int_equal(t.reply.bytes, ORIGIN_BIG);
     get("read-big.test", "/");
     assert_string_equal(t.reply.body, "4194304");
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
 }
 
 static void head_keeps_its_length(void **state)
@@ -288,10 +286,10 @@ static void gone_client_ends_the_handler(void **state)
     send_request(&req);
     uint32_t stream = t.reply.stream;
     get("text.test", "/");
-    assert_int_equal(t.inst->flow_count, 1);
+    assert_int_equal(t.inst->door.flow_count, 1);
     gate_send_reset(t.inner, stream, GATE_RESET_CANCEL);
     get("text.test", "/");
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
 }
 
 static void denied_in_its_own_way(void **state)
@@ -313,15 +311,12 @@ static void class_must_be_named(void **state)
 {
     (void)state;
     struct error err;
-    struct buf facts;
     struct instance_spec spec = {.id = S("none"), .options = S("{}")};
-    buf_init(&facts, 4096);
-    assert_null(instance_create(t.rt, &spec, &facts, &err));
+    assert_null(instance_create(t.rt, &spec, &err));
     assert_non_null(strstr(err.text, "Box, Told, Broken"));
     spec.class_name = S("Nope");
-    assert_null(instance_create(t.rt, &spec, &facts, &err));
+    assert_null(instance_create(t.rt, &spec, &err));
     assert_non_null(strstr(err.text, "Box, Told, Broken"));
-    buf_free(&facts);
 }
 
 static void rotation_holds_for_the_next_request(void **state)
@@ -329,7 +324,7 @@ static void rotation_holds_for_the_next_request(void **state)
     (void)state;
     struct error err;
     assert_int_equal(secrets_put(t.rt->secrets, S("TOKEN"), S("rotated"), &err), 0);
-    js_secret_changed(t.rt->version, S("TOKEN"), true);
+    js_secret_changed(t.rt->version->js, S("TOKEN"), true);
     get("add.test", "/echo");
     assert_non_null(strcasestr(t.reply.body, "x-api-key: rotated"));
 }

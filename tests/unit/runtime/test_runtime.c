@@ -15,13 +15,15 @@ static int setup(void **state)
              "{\"name\":\"t\",\"module\":false,\"resolve\":[\"origin.test:80:127.0.0.1:%u\","
              "\"dead.test:80:127.0.0.1:1\"]}",
              t.port);
-    assert_int_equal(runtime_start(t.rt, span_str(app), span_of("", 0), span_of("", 0), &err), 0);
+    assert_int_equal(
+        runtime_start(t.rt, span_str(app), &(struct version_code){{NULL, 0}, {NULL, 0}}, &err), 0);
     struct instance_spec spec = {
         .id = S("box"), .options = S("{\"deny\":[\"denied.test\"]}"), .state = span_of("", 0)};
     struct buf facts;
     buf_init(&facts, 4096);
-    t.inst = instance_create(t.rt, &spec, &facts, &err);
+    t.inst = instance_create(t.rt, &spec, &err);
     assert_non_null(t.inst);
+    assert_int_equal(instance_facts(t.inst, &facts, &err), 0);
     assert_true(span_eq(buf_span(&facts), S("{\"class\":\"Sandbox\",\"intercept_https\":true,"
                                             "\"internet\":true,\"warnings\":[]}")));
     buf_free(&facts);
@@ -54,7 +56,7 @@ static void allowed_passes_through(void **state)
     assert_non_null(strstr(t.reply.body, "origin.test\r\n"));
     assert_non_null(strstr(t.reply.body, "X-One: 1\r\n"));
     assert_int_equal(t.reply.length, t.reply.bytes);
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
 }
 
 static void denied_says_why(void **state)
@@ -127,7 +129,7 @@ static void denied_body_is_not_asked_for(void **state)
     gate_send_reset(t.inner, t.reply.stream, GATE_RESET_CANCEL);
     get("denied.test", "/");
     assert_int_equal(t.reply.status, 520);
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
 }
 
 static void denied_body_is_drained_then_cut(void **state)
@@ -146,7 +148,7 @@ static void denied_body_is_drained_then_cut(void **state)
     assert_int_equal(t.reply.status, 520);
     assert_true(t.reply.close);
     assert_true(t.out_left > 8u * 1024 * 1024);
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
 }
 
 static void body_longer_than_said(void **state)
@@ -159,7 +161,7 @@ static void body_longer_than_said(void **state)
     gate_send_data(t.inner, t.reply.stream, S("12345"));
     run();
     assert_true(t.reply.reset);
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
 }
 
 static void slow_reader_stalls_the_sender(void **state)
@@ -251,16 +253,16 @@ static void gone_client_ends_the_exchange(void **state)
     send_request(&req);
     uint32_t slow = t.reply.stream;
     get("denied.test", "/");
-    assert_int_equal(t.inst->flow_count, 1);
+    assert_int_equal(t.inst->door.flow_count, 1);
     gate_send_reset(t.inner, slow, GATE_RESET_CANCEL);
     get("denied.test", "/");
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
     send_request(&req);
     get("denied.test", "/");
-    assert_int_equal(t.inst->flow_count, 1);
+    assert_int_equal(t.inst->door.flow_count, 1);
     gate_destroy(t.inner);
     connect_gate();
-    assert_int_equal(t.inst->flow_count, 0);
+    assert_int_equal(t.inst->door.flow_count, 0);
     get("origin.test", "/echo");
     assert_int_equal(t.reply.status, 200);
 }

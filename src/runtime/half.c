@@ -1,0 +1,43 @@
+#include "runtime/half.h"
+
+#include "runtime/instance.h"
+
+#include <stdlib.h>
+
+struct half *half_create(struct instance *inst, struct version *v, const struct js_class *cls,
+                         struct buf *facts, struct error *err)
+{
+    struct half *h = calloc(1, sizeof *h);
+    uint32_t task = h != NULL ? task_open(v, TASK_OBJECT, h) : 0;
+    if (task == 0) {
+        free(h);
+        error_set(err, 0, "instance %s: too many tasks at once", inst->id);
+        return NULL;
+    }
+    *h = (struct half){.inst = inst, .version = v, .cls = cls, .task = task};
+    list_append(&inst->halves, &h->of_instance);
+    list_append(&v->halves, &h->of_version);
+    struct js_instance_spec spec = {.id = span_str(inst->id),
+                                    .name = span_str(inst->name),
+                                    .class_name = cls->name,
+                                    .task = task,
+                                    .owner = inst,
+                                    .running = inst->running};
+    h->js = js_instance_create(v->js, &spec, facts, err);
+    if (h->js == NULL) {
+        half_destroy(h);
+        return NULL;
+    }
+    return h;
+}
+
+void half_destroy(struct half *h)
+{
+    if (h->js != NULL) {
+        js_instance_destroy(h->js);
+    }
+    task_close(h->inst->rt, h->task);
+    list_remove(&h->of_instance);
+    list_remove(&h->of_version);
+    free(h);
+}

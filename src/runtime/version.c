@@ -1,0 +1,179 @@
+#include "runtime/version.h"
+
+#include "base/clock.h"
+#include "runtime/call.h"
+#include "runtime/exchange.h"
+#include "runtime/fetch.h"
+#include "runtime/half.h"
+#include "runtime/update.h"
+
+#include <stdlib.h>
+
+static char *env_text(struct runtime *rt, const struct app *app)
+{
+    json_t *names = secrets_names(rt->secrets);
+    bool ok = names != NULL && json_object_set_new(app->env, "secrets", names) == 0;
+    return ok ? json_dumps(app->env, JSON_COMPACT) : NULL;
+}
+
+static struct version *version_new(struct runtime *rt)
+{
+    size_t slot = 0;
+    while (slot < VERSIONS_MAX && rt->versions[slot] != NULL) {
+        slot++;
+    }
+    struct version *v = slot < VERSIONS_MAX ? calloc(1, sizeof *v) : NULL;
+    if (v != NULL) {
+        v->rt = rt;
+        v->serial = ++rt->version_count;
+        v->slot = (uint8_t)slot;
+        v->replaced_ms = 1; /* nothing comes to it until it is promoted */
+        list_init(&v->halves);
+        rt->versions[slot] = v;
+    }
+    return v;
+}
+
+static void version_free(struct version *v)
+{
+    if (v->js != NULL) {
+        js_unload(v->js);
+    }
+    fetch_close_all(v);
+    v->rt->versions[v->slot] = NULL;
+    free(v);
+}
+
+struct version *version_load(struct runtime *rt, const struct app *app,
+                             const struct version_code *code, struct error *err)
+{
+    struct version *v = version_new(rt);
+    char *env = v != NULL ? env_text(rt, app) : NULL;
+    if (env == NULL) {
+        error_set(err, 0, "load the module: out of memory");
+    } else {
+        struct js_app js = {.name = app->name,
+                            .bundle = code->bundle,
+                            .map = code->map.ptr != NULL ? code->map : span_of("", 0),
+                            .map_root = span_of("", 0),
+                            .env = span_str(env)};
+        v->js = js_load(rt->js, &js, &runtime_js_host, v, err);
+    }
+    free(env);
+    if (v != NULL && v->js == NULL) {
+        version_free(v);
+        v = NULL;
+    }
+    return v;
+}
+
+void version_promote(struct version *v)
+{
+    struct runtime *rt = v->rt;
+    if (rt->version != NULL) {
+        rt->version->replaced_ms = clock_monotonic_ms();
+    }
+    v->replaced_ms = 0;
+    rt->version = v;
+}
+
+/* What is still under way ends with an answer of ours. */
+static void end_task(struct version *v, uint32_t task)
+{
+    struct runtime *rt = v->rt;
+    struct exchange *ex = task_object(rt, task, TASK_EXCHANGE);
+    if (ex != NULL) {
+        handler_stop(ex);
+    } else if (task_object(rt, task, TASK_CALL) != NULL) {
+        call_stop(rt, task, "its code was replaced meanwhile");
+    }
+}
+
+void version_unload(struct version *v)
+{
+    struct runtime *rt = v->rt;
+    for (uint32_t task = 1; task <= JS_TASKS_MAX; task++) {
+        if (rt->tasks[task].kind != TASK_FREE && rt->tasks[task].version == v->slot) {
+            end_task(v, task);
+        }
+    }
+    task_rest_abort(rt, NULL, v);
+    while (!list_empty(&v->halves)) {
+        struct half *h = LIST_ENTRY(v->halves.next, struct half, of_version);
+        if (h->inst->half == h) {
+            h->inst->half = NULL;
+        }
+        update_version_gone(h->inst, v);
+        half_destroy(h);
+    }
+    if (rt->version == v) {
+        rt->version = NULL;
+    }
+    version_free(v);
+}
+
+/* Handlers that have not answered, and objects that work: all that js_idle looks at. */
+static bool done(const struct version *v)
+{
+    const struct runtime *rt = v->rt;
+    LIST_FOREACH(node, &v->halves)
+    {
+        if (js_instance_idle_ms(LIST_ENTRY(node, struct half, of_version)->js) == 0) {
+            return false;
+        }
+    }
+    for (uint32_t task = 1; task <= JS_TASKS_MAX; task++) {
+        const struct task *t = &rt->tasks[task];
+        if (t->kind != TASK_FREE && t->kind != TASK_OBJECT && t->version == v->slot) {
+            return false;
+        }
+    }
+    return js_idle(v->js);
+}
+
+void version_clock(struct runtime *rt, uint64_t now_ms)
+{
+    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+        struct version *v = rt->versions[i];
+        if (v != NULL && v->replaced_ms != 0 &&
+            (now_ms - v->replaced_ms > VERSION_OLD_MS || done(v))) {
+            version_unload(v);
+        }
+    }
+}
+
+void version_make_room(struct runtime *rt)
+{
+    struct version *oldest = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+        struct version *v = rt->versions[i];
+        count += v != NULL ? 1 : 0;
+        if (v != NULL && v->replaced_ms != 0 && (oldest == NULL || v->serial < oldest->serial)) {
+            oldest = v;
+        }
+    }
+    if (count == VERSIONS_MAX && oldest != NULL) {
+        version_unload(oldest);
+    }
+}
+
+uint64_t version_question(const struct version *v, uint32_t call)
+{
+    return (uint64_t)v->serial << 32 | call;
+}
+
+struct version *version_asked(const struct runtime *rt, struct span question, uint32_t *call)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < question.len && i < 20; i++) {
+        n = n * 10 + (uint64_t)(question.ptr[i] - '0');
+    }
+    *call = (uint32_t)n;
+    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+        if (rt->versions[i] != NULL && rt->versions[i]->serial == (uint32_t)(n >> 32)) {
+            return rt->versions[i];
+        }
+    }
+    return NULL;
+}
