@@ -66,8 +66,18 @@ static bool copy_named(json_t *list, struct js_named **out, size_t *count)
     return *out != NULL;
 }
 
+static enum js_class_kind kind_of(json_t *text)
+{
+    const char *kind = json_string_value(text);
+    if (kind != NULL && strcmp(kind, "object") == 0) {
+        return JS_CLASS_OBJECT;
+    }
+    return kind != NULL && strcmp(kind, "entrypoint") == 0 ? JS_CLASS_ENTRYPOINT : JS_CLASS_SANDBOX;
+}
+
 static bool copy_class(json_t *from, struct js_class *to)
 {
+    to->kind = kind_of(json_object_get(from, "kind"));
     to->outbound = handler_of(json_object_get(from, "outbound"));
     to->denied = handler_of(json_object_get(from, "denied"));
     return copy_text(json_object_get(from, "name"), &to->name) &&
@@ -101,6 +111,9 @@ int js_classes_load(struct js_version *v, struct error *err)
         v->class_count = i + 1;
         ok = copy_class(json_array_get(list, i), &v->classes[i]);
     }
+    json_t *worker = json_object_get(root, "worker");
+    v->worker.fetch = json_is_true(json_object_get(worker, "fetch"));
+    v->worker.scheduled = json_is_true(json_object_get(worker, "scheduled"));
     json_decref(root);
     return ok ? 0 : error_set(err, ENOMEM, "%s: list the classes", v->name);
 }

@@ -47,6 +47,12 @@ enum js_entry {
     ENTRY_STREAM_CLOSED,
     ENTRY_INSTANCE_CREATE,
     ENTRY_INSTANCE_DESTROY,
+    ENTRY_INSTANCE_IDLE,
+    ENTRY_IDLE,
+    ENTRY_SERVE,
+    ENTRY_SCHEDULED,
+    ENTRY_ALARM,
+    ENTRY_OBJECT_DONE,
     ENTRY_COUNT
 };
 
@@ -85,12 +91,15 @@ struct js_version {
     struct buf scratch[4]; /* arguments of one native on their way to the host */
     struct js_class *classes;
     size_t class_count;
+    struct js_worker worker;
 };
 
 struct js_instance {
     struct js_version *version;
     void *owner;
     uint32_t number;
+    uint64_t idle_since_ms; /* 0: it was at work when last looked at */
+    uint64_t idle_events;   /* that it had had then */
 };
 
 /* -- pump.c: GLib's loop inside ours, for the engine's own timers -------------------------- */

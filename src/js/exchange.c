@@ -9,6 +9,7 @@
 #define FLAG_REPLACE    4u /* the header log is the whole list */
 #define FLAG_BODY_SHIFT 3u /* enum js_body_kind in three bits */
 #define FLAG_BODY       7u
+#define FLAG_MORE       64u /* the task goes on after its result */
 
 enum { SLOT_LOG, SLOT_METHOD, SLOT_URL, SLOT_BODY };
 
@@ -111,10 +112,10 @@ JS_NATIVE(js_native_fetch_close)
     return JSValueMakeUndefined(ctx);
 }
 
-static JSValueRef fail(JSContextRef ctx, uint32_t task, struct span text)
+static JSValueRef fail(JSContextRef ctx, uint32_t task, struct span text, bool more)
 {
     struct js_version *v = js_running(ctx);
-    struct js_result res = {.kind = JS_RESULT_ERROR, .error = text};
+    struct js_result res = {.kind = JS_RESULT_ERROR, .error = text, .more = more};
     v->host->done(v->arg, task, &res);
     return JSValueMakeUndefined(ctx);
 }
@@ -133,20 +134,24 @@ JS_NATIVE(js_native_done)
         .base = js_uint(ctx, argv[2]),
         .headers = {.replace = (flags & FLAG_REPLACE) != 0,
                     .log = js_text_latin1(ctx, argv[4], SLOT_LOG, &ok)},
+        .more = (flags & FLAG_MORE) != 0,
     };
     ok = ok && body_of(ctx, flags, argv[5], &res.body);
     JSUnlock(ctx);
     if (!ok) {
-        return fail(ctx, task, SPAN_LIT("the response does not fit into memory"));
+        return fail(ctx, task, SPAN_LIT("the response does not fit into memory"),
+                    (flags & FLAG_MORE) != 0);
     }
     v->host->done(v->arg, task, &res);
     return JSValueMakeUndefined(ctx);
 }
 
+/* (task, text, more) */
 JS_NATIVE(js_native_fail)
 {
     struct span text = js_text_utf8(ctx, argv[1], SLOT_LOG, NULL);
-    return fail(ctx, js_uint(ctx, argv[0]), text.ptr != NULL ? text : SPAN_LIT("unknown error"));
+    return fail(ctx, js_uint(ctx, argv[0]), text.ptr != NULL ? text : SPAN_LIT("unknown error"),
+                JSValueToBoolean(ctx, argv[2]));
 }
 
 JS_NATIVE(js_native_call_done)

@@ -118,8 +118,9 @@ struct js_instance_spec {
 struct js_instance *js_instance_create(struct js_version *v, const struct js_instance_spec *spec,
                                        struct buf *facts, struct error *err);
 /* How long nothing of it has been under way, in ms: no call, no open promise of waitUntil or
- * blockConcurrencyWhile, no timer, fetch or answer that its own task waits for. 0: something is. An
- * instance without work may be destroyed and made again later; stubs stay good. Not a turn. */
+ * blockConcurrencyWhile, no timer, fetch or answer that its own task waits for. 0: something is.
+ * Counted from the first look that found it so, which gives 1. An instance without work may be
+ * destroyed and made again later; stubs stay good. */
 uint64_t js_instance_idle_ms(const struct js_instance *inst);
 void js_instance_destroy(struct js_instance *inst); /* its tasks were aborted or are over */
 

@@ -43,6 +43,10 @@ JSObjectRef js_natives_object(JSContextRef ctx);
     X(secret, js_native_secret)                                                                    \
     X(log, js_native_log)                                                                          \
     X(mapStack, js_native_map_stack)                                                               \
+    X(over, js_native_over)                                                                        \
+    X(object, js_native_object)                                                                    \
+    X(objectId, js_native_object_id)                                                               \
+    X(objectIdIs, js_native_object_id_is)                                                          \
     X(lazy, js_native_lazy)                                                                        \
     X(urlParse, js_native_url_parse)                                                               \
     X(urlSet, js_native_url_set)                                                                   \

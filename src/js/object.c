@@ -1,51 +1,144 @@
 /*
- * Objects, the Worker's own fetch() and scheduled(): what the host tells of them, a turn each.
+ * Objects, the Worker's own fetch() and scheduled(), alarms: what the host tells of them, a turn
+ * each, and the natives by which code asks for objects.
  */
-#include "js/engine.h"
+#include "js/natives.h"
+
+#include "base/clock.h"
+
+static const char internal[] = "internal error in the JavaScript room";
 
 struct js_worker js_worker(const struct js_version *v)
 {
-    (void)v;
-    return (struct js_worker){false, false};
+    return v->worker;
+}
+
+/* Questions change nothing that a caller could see, so they take the version as const. */
+static bool ask(const struct js_version *version, enum js_entry entry, size_t argc,
+                const JSValueRef *argv)
+{
+    struct js_version *v = (struct js_version *)(uintptr_t)version;
+    JSValueRef answer = js_enter(v, entry, argc, argv);
+    return answer != NULL && JSValueToBoolean(v->ctx, answer);
 }
 
 bool js_idle(const struct js_version *v)
 {
-    (void)v;
-    return false;
+    return ask(v, ENTRY_IDLE, 0, NULL);
 }
 
+/* The shim tells how many events there have been, or -1 while there is work: the time is that since
+ * the first look that found this count. */
 uint64_t js_instance_idle_ms(const struct js_instance *inst)
 {
-    (void)inst;
-    return 0;
+    struct js_version *v = inst->version;
+    struct js_instance *seen = (struct js_instance *)(uintptr_t)inst;
+    JSValueRef number = JSValueMakeNumber(v->ctx, inst->number);
+    JSValueRef answer = js_enter(v, ENTRY_INSTANCE_IDLE, 1, &number);
+    double events = answer != NULL ? JSValueToNumber(v->ctx, answer, NULL) : -1;
+    if (events < 0) {
+        seen->idle_since_ms = 0;
+        return 0;
+    }
+    uint64_t now = clock_monotonic_ms();
+    if (seen->idle_since_ms == 0 || (uint64_t)events != seen->idle_events) {
+        seen->idle_since_ms = now;
+        seen->idle_events = (uint64_t)events;
+    }
+    return now - seen->idle_since_ms + 1;
 }
 
 void js_serve(struct js_version *v, uint32_t task)
 {
-    struct js_result res = {.kind = JS_RESULT_ERROR,
-                            .error = SPAN_LIT("the Worker's fetch() is not served yet")};
-    v->host->done(v->arg, task, &res);
+    JSValueRef id = JSValueMakeNumber(v->ctx, task);
+    if (js_enter(v, ENTRY_SERVE, 1, &id) == NULL) {
+        struct js_result res = {.kind = JS_RESULT_ERROR, .error = span_str(internal)};
+        v->host->done(v->arg, task, &res);
+    }
+}
+
+static void call_broke(struct js_version *v, uint32_t task)
+{
+    v->host->call_done(v->arg, task, (struct span){NULL, 0}, span_str(internal));
+    v->host->over(v->arg, task);
 }
 
 void js_scheduled(struct js_version *v, uint32_t task, struct span detail)
 {
-    (void)detail;
-    v->host->call_done(v->arg, task, (struct span){NULL, 0},
-                       SPAN_LIT("scheduled() is not run yet"));
+    JSValueRef argv[2] = {JSValueMakeNumber(v->ctx, task), js_value_utf8(v->ctx, detail)};
+    if (js_enter(v, ENTRY_SCHEDULED, 2, argv) == NULL) {
+        call_broke(v, task);
+    }
 }
 
 void js_alarm(struct js_instance *inst, uint32_t task, struct span detail)
 {
-    (void)detail;
-    inst->version->host->call_done(inst->version->arg, task, (struct span){NULL, 0},
-                                   SPAN_LIT("alarm() is not run yet"));
+    struct js_version *v = inst->version;
+    JSValueRef argv[3] = {
+        JSValueMakeNumber(v->ctx, task),
+        JSValueMakeNumber(v->ctx, inst->number),
+        js_value_utf8(v->ctx, detail),
+    };
+    if (js_enter(v, ENTRY_ALARM, 3, argv) == NULL) {
+        call_broke(v, task);
+    }
 }
 
 void js_object_done(struct js_version *v, uint32_t call, struct js_instance *inst, struct span why)
 {
-    (void)v;
-    (void)call;
-    (void)inst;
-    (void)why;
+    JSValueRef argv[3] = {
+        JSValueMakeNumber(v->ctx, call),
+        JSValueMakeNumber(v->ctx, inst != NULL ? inst->number : 0),
+        js_value_utf8(v->ctx, why),
+    };
+    js_enter(v, ENTRY_OBJECT_DONE, 3, argv);
+}
+
+/* (task) */
+JS_NATIVE(js_native_over)
+{
+    struct js_version *v = js_running(ctx);
+    v->host->over(v->arg, js_uint(ctx, argv[0]));
+    return JSValueMakeUndefined(ctx);
+}
+
+/* (call, class, id, name|null) -> false when it does not fit */
+JS_NATIVE(js_native_object)
+{
+    struct js_version *v = js_running(ctx);
+    bool ok = true;
+    struct span class_name = js_text_utf8(ctx, argv[1], 0, &ok);
+    struct span id = js_text_utf8(ctx, argv[2], 1, &ok);
+    struct span name = js_text_utf8(ctx, argv[3], 2, &ok);
+    if (ok) {
+        v->host->object(v->arg, js_uint(ctx, argv[0]), class_name, id, name);
+    }
+    return JSValueMakeBoolean(ctx, ok);
+}
+
+/* (class, name|null for a unique one) -> 64 hex digits, or null when there is no such class */
+JS_NATIVE(js_native_object_id)
+{
+    struct js_version *v = js_running(ctx);
+    bool ok = true;
+    char id[65] = "";
+    struct span class_name = js_text_utf8(ctx, argv[0], 0, &ok);
+    struct span name = js_text_utf8(ctx, argv[1], 1, &ok);
+    if (ok && name.ptr == NULL && JSValueIsString(ctx, argv[1])) {
+        name = SPAN_LIT(""); /* an empty name is a name */
+    }
+    if (!ok || !v->host->object_id(v->arg, class_name, name, id)) {
+        return JSValueMakeNull(ctx);
+    }
+    return js_value_latin1(ctx, span_str(id));
+}
+
+/* (class, id) -> was it made for that class? */
+JS_NATIVE(js_native_object_id_is)
+{
+    struct js_version *v = js_running(ctx);
+    bool ok = true;
+    struct span class_name = js_text_utf8(ctx, argv[0], 0, &ok);
+    struct span id = js_text_utf8(ctx, argv[1], 1, &ok);
+    return JSValueMakeBoolean(ctx, ok && v->host->object_id_is(v->arg, class_name, id));
 }

@@ -95,14 +95,14 @@ static int instance_construct(struct js_instance *inst, const struct js_instance
                               struct buf *facts, struct error *err)
 {
     struct js_version *v = inst->version;
-    JSValueRef argv[3] = {
-        JSValueMakeNumber(v->ctx, inst->number),
-        js_value_utf8(v->ctx, spec->id),
-        js_value_utf8(v->ctx, spec->class_name),
+    JSValueRef argv[5] = {
+        JSValueMakeNumber(v->ctx, inst->number), js_value_utf8(v->ctx, spec->id),
+        js_value_utf8(v->ctx, spec->class_name), js_value_utf8(v->ctx, spec->name),
+        JSValueMakeNumber(v->ctx, spec->task),
     };
     struct buf text;
     buf_init(&text, JS_TEXT_MAX);
-    JSValueRef value = js_enter(v, ENTRY_INSTANCE_CREATE, 3, argv);
+    JSValueRef value = js_enter(v, ENTRY_INSTANCE_CREATE, 5, argv);
     int rc = 0;
     if (value == NULL || !js_append_utf8(v->ctx, value, &text) || buf_len(&text) == 0) {
         rc = error_set(err, 0, "create an instance: internal error");

@@ -202,7 +202,8 @@ static int bundle_load(struct js_version *v, const struct js_app *app, struct er
     }
     JSValueRef exception = NULL;
     JSValueRef env = js_value_utf8(v->ctx, app->env.len != 0 ? app->env : SPAN_LIT("{}"));
-    int rc = entry_error(v, js_enter(v, ENTRY_ENV, 1, &env), err);
+    JSValueRef argv[2] = {env, js_value_utf8(v->ctx, span_str(v->name))};
+    int rc = entry_error(v, js_enter(v, ENTRY_ENV, 2, argv), err);
     JSValueRef fn = rc == 0 ? evaluate(v, buf_span(&text), JS_BUNDLE_URL, &exception) : NULL;
     buf_free(&text);
     if (rc == 0 && exception != NULL) {

@@ -120,6 +120,7 @@ function boolFact(object, name) {
 
 // What policy needs of an instance, as JSON.
 export function facts(object) {
+  if (!(object instanceof Container)) return '{}';
   return JSON.stringify({
     allowedHosts: listFact(object, 'allowedHosts'),
     deniedHosts: listFact(object, 'deniedHosts'),

@@ -8,7 +8,7 @@ import { TextDecoder, TextEncoder, atob, btoa } from './encoding.js';
 import { kvDone, loadEnv, secretChanged } from './env.js';
 import { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget } from './events.js';
 import { fetch, fetchDone, fetchFailed } from './fetch.js';
-import { abort, abortAll, call, createInstance, dispatch, rejected } from './handler.js';
+import { abort, abortAll, alarm, call, createInstance, dispatch, idle, rejected } from './handler.js';
 import { Headers } from './headers.js';
 import { describe, errorText } from './inspect.js';
 import { classNamed, evaluateModule, listClasses } from './module.js';
@@ -19,8 +19,10 @@ import { structuredClone } from './clone.js';
 import { clearTimeout, setInterval, setTimeout, timerDue } from './timers.js';
 import { URL, URLSearchParams } from './url.js';
 import { warm } from './warm.js';
+import { scheduled, serve } from './worker.js';
 import { policyDone } from './container.js';
-import { instanceDestroy } from './objects.js';
+import { objectDone } from './namespace.js';
+import { instanceDestroy, instanceIdle } from './objects.js';
 
 delete Atomics.wait; // it would block the loop for ever
 
@@ -80,9 +82,9 @@ describe((v) => v instanceof Blob, facts('size', 'type'));
 describe((v) => v instanceof AbortSignal, facts('aborted'));
 
 export const entries = [
-  (json) => {
+  (json, name) => {
     try {
-      loadEnv(json);
+      loadEnv(json, name);
       return null;
     } catch (e) {
       return errorText(e);
@@ -91,4 +93,5 @@ export const entries = [
   evaluateModule, listClasses, errorText, rejected, warm, dispatch, call, abort, abortAll, fetchDone,
   fetchFailed, kvDone, policyDone, secretChanged, timerDue, bodyReady, streamPull, streamClosed,
   createInstance, instanceDestroy,
+  instanceIdle, idle, serve, scheduled, alarm, objectDone,
 ];

@@ -2,6 +2,8 @@
 // secret over a var. A secret is read through a getter, so a rotation is seen at once.
 
 import { streams, toBytes, decodeText } from './body.js';
+import { refusing, serviceBinding } from './entrypoints.js';
+import { DurableObjectNamespace } from './namespace.js';
 import { enter, noTask, owner } from './task.js';
 
 const GET = 0, PUT = 1, DELETE = 2, LIST = 3;
@@ -45,10 +47,17 @@ export function secretChanged(name, present) {
 const pending = [null];
 const free = [];
 
+// The number of a new one, which is answered by resolve or reject; task may be null.
+export function callOpen(task, resolve, reject) {
+  const call = free.length !== 0 ? free.pop() : pending.length;
+  pending[call] = { resolve, reject, task };
+  if (task !== null) task.calls++;
+  return call;
+}
+
 export function callBegin(task, start) {
   return new Promise((resolve, reject) => {
-    const call = free.length !== 0 ? free.pop() : pending.length;
-    pending[call] = { resolve, reject, task };
+    const call = callOpen(task, resolve, reject);
     if (!start(call)) {
       callTake(call);
       reject(new Error('The arguments do not fit into memory.'));
@@ -61,6 +70,7 @@ export function callTake(call) {
   if (!p) return null;
   pending[call] = undefined;
   free.push(call);
+  if (p.task !== null) p.task.calls--;
   enter(p.task);
   return p;
 }
@@ -169,46 +179,53 @@ function noLocalForm(what) {
   return new Error(`${what} has no local form here yet.`);
 }
 
-class DurableObjectNamespace {
-  #name;
-  constructor(name) {
-    this.#name = name;
-  }
-  #refuse(method) {
-    throw noLocalForm(`env.${this.#name}.${method}() (a Durable Object binding)`);
-  }
-  idFromName() {
-    this.#refuse('idFromName');
-  }
-  idFromString() {
-    this.#refuse('idFromString');
-  }
-  newUniqueId() {
-    this.#refuse('newUniqueId');
-  }
-  get() {
-    this.#refuse('get');
-  }
-  getByName() {
-    this.#refuse('getByName');
-  }
+let app = {};
+let appName = '';
+
+function bind(binding, value) {
+  bindings.add(binding);
+  defineValue(binding, value);
 }
 
-export function loadEnv(json) {
-  const app = JSON.parse(json);
+export function loadEnv(json, name) {
+  app = JSON.parse(json);
+  appName = name;
   for (const [name, value] of Object.entries(app.vars ?? {})) {
     vars.set(name, value);
     defineValue(name, value);
   }
   for (const name of app.secrets ?? []) secretChanged(name, true);
   for (const { binding, id } of app.kv ?? []) {
-    bindings.add(binding);
-    defineValue(binding, new KVNamespace(id));
+    bind(binding, new KVNamespace(id));
   }
-  for (const { binding } of app.objects ?? []) {
-    bindings.add(binding);
-    defineValue(binding, new DurableObjectNamespace(binding));
+  for (const { binding, class: className } of app.objects ?? []) {
+    bind(binding, new DurableObjectNamespace(className, `env.${binding}`));
   }
+  for (const { binding, kind } of app.unsupported ?? []) {
+    bind(binding, refusing(`env.${binding} (${kind}) has no local form here.`));
+  }
+}
+
+// Classes that a binding names, exported or not.
+export function boundClasses() {
+  return new Set((app.objects ?? []).map((o) => o.class));
+}
+
+// What needs the module's exports. Without a binding in the configuration each object class is
+// bound under its own name, and the only sandbox class as Sandbox too, where the name is free.
+export function bindModule(module, objectClasses, sandboxClasses) {
+  for (const { binding, class: className } of app.objects ?? []) {
+    if (objectClasses.includes(className)) continue;
+    bind(binding, new DurableObjectNamespace(className, `env.${binding}`,
+      `env.${binding} is bound to the class "${className}", which is not exported.`));
+  }
+  for (const service of app.services ?? []) bind(service.binding, serviceBinding(service, appName, module));
+  const offer = (name, className) => {
+    if (!Object.hasOwn(env, name)) bind(name, new DurableObjectNamespace(className, `env.${name}`));
+  };
+  const bound = boundClasses();
+  for (const name of objectClasses) if (!bound.has(name)) offer(name, name);
+  if (sandboxClasses.length === 1 && !bound.has(sandboxClasses[0])) offer('Sandbox', sandboxClasses[0]);
 }
 
 export { noLocalForm };

@@ -9,16 +9,19 @@ import { ERROR, log } from './log.js';
 import { DENIED, NAMED, classNamed, handlers, placedError } from './module.js';
 import { Request, RequestFacts } from './request.js';
 import { Response } from './response.js';
-import { begin, end, enter, tasks } from './task.js';
+import {
+  CALL, HANDLER, WORKER, answered, begin, end, endWhenDone, enter, runningTasks, tasks,
+} from './task.js';
 import { env } from './env.js';
 import { facts } from './container.js';
-import { instanceCreate, instanceOf, publicMethod } from './objects.js';
+import { objectFailed } from './namespace.js';
+import { anyBusy, instanceCreate, instanceOf, publicMethod, runEvent } from './objects.js';
 
-const FLAG_REPLACE = 4, BODY_SHIFT = 3;
+const FLAG_REPLACE = 4, BODY_SHIFT = 3, FLAG_MORE = 64;
 
 export function dispatch(id, instanceNumber, handler, params) {
   const instance = instanceOf(instanceNumber) ?? null;
-  const task = begin(id, instance, false);
+  const task = begin(id, instance, HANDLER);
   const h = handlers[handler];
   let result;
   try {
@@ -42,16 +45,29 @@ export function dispatch(id, instanceNumber, handler, params) {
   }
 }
 
-function fail(task, e) {
+export function fail(task, e) {
   if (task.over) return;
   enter(task);
   const text = errorText(e);
-  if (task.isCall) native.callFail(task.id, text);
-  else native.fail(task.id, text);
-  end(task);
+  const { id } = task;
+  if (task.kind === HANDLER || task.kind === WORKER) {
+    task.more = task.waits !== 0;
+    native.fail(id, text, task.more);
+    answered(task);
+  } else {
+    native.callFail(id, text);
+    task.more = true;
+    answered(task);
+  }
 }
 
-function finish(task, response) {
+// The stream that was its body is closed.
+function sent(task) {
+  task.streaming = false;
+  endWhenDone(task);
+}
+
+export function finish(task, response) {
   if (task.over) return;
   try {
     if (!Response.is(response)) {
@@ -60,7 +76,7 @@ function finish(task, response) {
     if (response.status === 0) throw new TypeError('The handler returned Response.error().');
     const fetched = Response.fetchOf(response);
     let headers = Response.headers(response);
-    let body = packBody(Response.slot(response), task, headers, end);
+    let body = packBody(Response.slot(response), task, headers, sent);
     if (body === null) body = { kind: RESPONSE, value: fetched.id, given: fetched };
     if (body.given === fetched && fetched !== null && fetched.closed) {
       throw new TypeError('The response belongs to work that is over.');
@@ -75,30 +91,51 @@ function finish(task, response) {
     const base = headerBase !== null && headerBase.isResponse && !headerBase.closed &&
       Headers.isBase(headers, headerBase) ? headerBase : null;
     const changes = Headers.log(headers, base);
-    const flags = (base === null ? FLAG_REPLACE : 0) | (body.kind << BODY_SHIFT);
+    task.streaming = body.kind === SOURCE;
+    task.more = task.waits !== 0 || (task.streaming && task.kind === WORKER);
+    const flags = (base === null ? FLAG_REPLACE : 0) | (body.kind << BODY_SHIFT) | (task.more ? FLAG_MORE : 0);
     native.done(task.id, response.status, base === null ? 0 : base.id, flags,
       changes === '' ? null : changes, body.value);
     if (body.given !== null) body.given.release();
-    if (body.kind !== SOURCE) end(task);
+    answered(task);
   } catch (e) {
     fail(task, e);
   }
 }
 
-export function call(id, instanceNumber, method, args) {
-  const instance = instanceOf(instanceNumber) ?? null;
-  const task = begin(id, instance, true);
+// The result of a call or an event leaves.
+export function callOk(task, result) {
+  if (task.over) return;
+  enter(task);
+  let json;
   try {
-    const fn = publicMethod(instance.object, method);
-    if (fn === null) throw new TypeError(`${instance.className} has no public method "${method}"`);
-    Promise.resolve(fn.apply(instance.object, JSON.parse(args))).then((result) => {
-      if (task.over) return;
-      native.callDone(task.id, JSON.stringify(result) ?? 'null');
-      end(task);
-    }).catch((e) => fail(task, e));
+    json = JSON.stringify(result) ?? 'null';
   } catch (e) {
     fail(task, e);
+    return;
   }
+  native.callDone(task.id, json);
+  task.more = true;
+  answered(task);
+}
+
+export function call(id, number, method, args) {
+  const instance = instanceOf(number);
+  const task = begin(id, instance, CALL);
+  runEvent(instance, (object) => {
+    const fn = publicMethod(object, method);
+    if (fn === null) throw new TypeError(`${instance.className} has no public method "${method}"`);
+    return fn.apply(object, JSON.parse(args));
+  }, (result) => callOk(task, result), (e) => fail(task, e));
+}
+
+export function alarm(id, number, json) {
+  const instance = instanceOf(number);
+  const task = begin(id, instance, CALL);
+  runEvent(instance, (object) => {
+    if (typeof object.alarm !== 'function') throw new TypeError(`${instance.className} has no alarm()`);
+    return object.alarm(JSON.parse(json));
+  }, () => callOk(task, undefined), (e) => fail(task, e));
 }
 
 // What may still look at request.signal sees why; nothing more goes to the host.
@@ -116,12 +153,18 @@ export function abortAll() {
   for (const task of tasks) if (task) end(task);
 }
 
-export function createInstance(number, id, className) {
+// No task runs but those of idle objects, and no promise of waitUntil is open.
+export function idle() {
+  return runningTasks() === 0 && !anyBusy();
+}
+
+export function createInstance(number, id, className, name, task) {
   const cls = classNamed(className);
   if (cls === undefined) return `!no exported class "${className}"`;
   try {
-    return instanceCreate(number, id, cls, className, facts);
+    return instanceCreate(number, id, name, task, cls, className, facts);
   } catch (e) {
+    objectFailed(className, id, e);
     return `!${className}: ${placedError(e)}`;
   }
 }

@@ -3,7 +3,14 @@
 
 const DEPTH = 3, ITEMS = 100, STRING = 10000, LINE = 76;
 
+// An error that came over RPC has no stack of the place where it was thrown; the log shows that one.
+const origins = new WeakMap();
+export function rememberOrigin(copy, original) {
+  if (original instanceof Error) origins.set(copy, original);
+}
+
 export function errorText(e, map = true) {
+  if (origins.has(e)) return errorText(origins.get(e), map);
   let name, message, stack, code;
   try {
     if (!(e instanceof Error)) return inspect(e);

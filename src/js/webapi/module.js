@@ -1,8 +1,13 @@
 // The user's module: evaluation, its exported classes, the table of handlers.
 
-import { errorText } from './inspect.js';
+import { DurableObject } from './bases.js';
 import { modules } from './builtins.js';
 import { Container, Sandbox, assigned } from './container.js';
+import { exportAll, isEntrypointClass } from './entrypoints.js';
+import { bindModule, boundClasses } from './env.js';
+
+import { errorText } from './inspect.js';
+import { setWorker } from './worker.js';
 
 export const STATIC = 0, NAMED = 1, DENIED = 2;
 export const handlers = []; // {fn, kind, self}
@@ -35,9 +40,16 @@ export function evaluateModule(fn) {
   }
 }
 
-function isSandboxClass(value) {
-  return typeof value === 'function' && typeof value.prototype === 'object' &&
-    value.prototype instanceof Container && value !== Sandbox;
+const ours = new Set(); // classes of the built-in modules: exporting one again means nothing
+for (const found of modules.values()) for (const value of Object.values(found)) ours.add(value);
+
+// null: not a class that the host knows. A class that a binding names is an object's whatever it
+// extends.
+function kindOf(name, value, bound) {
+  if (typeof value !== 'function' || typeof value.prototype !== 'object' || ours.has(value)) return null;
+  if (value.prototype instanceof Container) return 'sandbox';
+  if (value.prototype instanceof DurableObject || bound.has(name)) return 'object';
+  return isEntrypointClass(value) && name !== 'default' ? 'entrypoint' : null;
 }
 
 function chain(cls) {
@@ -87,7 +99,7 @@ function describeClass(name, cls) {
   const outbound = inherited(cls, 'outbound', 'outboundProxy');
   const denied = inherited(cls, 'denied');
   return {
-    name, handlers: named, hosts,
+    name, kind: 'sandbox', handlers: named, hosts,
     outbound: outbound === undefined || outbound === null ? null
       : addHandler(outbound, STATIC, undefined, `${name}.outbound`),
     denied: denied === undefined || denied === null ? null
@@ -99,13 +111,17 @@ function describeClass(name, cls) {
 export function listClasses() {
   try {
     const list = [];
+    const bound = boundClasses();
     for (const name of Object.keys(exported)) {
-      const value = exported[name];
-      if (!isSandboxClass(value)) continue;
-      classes.set(name, value);
-      list.push(describeClass(name, value));
+      const kind = kindOf(name, exported[name], bound);
+      if (kind === null) continue;
+      if (kind !== 'entrypoint') classes.set(name, exported[name]);
+      list.push(kind === 'sandbox' ? describeClass(name, exported[name]) : { name, kind, handlers: [], hosts: [] });
     }
-    return JSON.stringify({ classes: list });
+    const sandboxes = list.filter((c) => c.kind === 'sandbox').map((c) => c.name);
+    bindModule(exported, [...classes.keys()], sandboxes);
+    exportAll(exported, classes.keys());
+    return JSON.stringify({ classes: list, worker: setWorker(exported.default) });
   } catch (e) {
     return JSON.stringify({ error: placedError(e) });
   }

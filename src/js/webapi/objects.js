@@ -1,26 +1,47 @@
-// Objects: instances of exported classes, each a record that the host knows by a number.
+// Objects: instances of exported classes. The host knows each by a number, code by class and id.
+//
+// An *event* is a call that reaches an object: a stub's, an alarm, a call from outside, a hook. It
+// waits while blockConcurrencyWhile runs. An object whose constructor or blockConcurrencyWhile
+// failed is reset: what was under way fails with that error, and the next event constructs it anew.
 
-import { objectContext } from './context.js';
+import { DurableObject, construct, isConstructing, recordOf } from './bases.js';
+import { ObjectContext } from './context.js';
 import { env } from './env.js';
+import { ERROR, log } from './log.js';
+import { errorText } from './inspect.js';
+import { objectHere, objectGone } from './namespace.js';
+import { beginObject, current, end, enter, isThenable } from './task.js';
+import { startTimerOf } from './timers.js';
 
-// The instance that is being constructed: the base class takes it.
-let constructing = null;
-export const recordOf = new WeakMap(); // object -> {number, id, name, className, object, task}
+export { DurableObject, isConstructing, recordOf };
+
+const BLOCK_MS = 30000;
 const instances = [null];
 
-export class DurableObject {
-  constructor(ctx, env) {
-    this.ctx = ctx;
-    this.env = env;
-    if (constructing !== null && !recordOf.has(this) && constructing.object === null) {
-      constructing.object = this;
-      recordOf.set(this, constructing);
-    }
+class Instance {
+  constructor(number, id, name, className, cls) {
+    this.number = number;
+    this.id = id;
+    this.name = name === '' ? undefined : name;
+    this.className = className;
+    this.cls = cls;
+    this.object = null; // null: constructed by the next event
+    this.task = null; // of its own: what its code starts belongs to it
+    this.generation = 0; // counts resets
+    this.blocked = 0; // blockConcurrencyWhile that run
+    this.queue = []; // events that wait for them
+    this.open = new Set(); // events that run
+    this.events = 0; // in all
+    this.gone = false;
   }
 }
 
-export function isConstructing(instance) {
-  return instance === constructing;
+class ObjectEvent {
+  constructor(run, ok, bad) {
+    this.run = run;
+    this.ok = ok;
+    this.bad = bad;
+  }
 }
 
 export function instanceOf(number) {
@@ -32,31 +53,173 @@ export function instanceWarm(on) {
   instances[0] = on ? { number: 0, id: '', className: '', object: null } : null;
 }
 
-export function instanceCreate(number, id, cls, className, facts) {
-  const instance = { number, id, className, object: null };
-  constructing = instance;
+function make(instance) {
   try {
-    const object = new cls(objectContext(instance), env);
-    if (instance.object === null) {
-      instance.object = object;
-      recordOf.set(object, instance);
+    construct(instance, instance.cls, new ObjectContext(instance), env);
+  } catch (e) {
+    forget(instance);
+    throw e;
+  }
+}
+
+// What it was in memory is no more; what it started ends.
+function forget(instance) {
+  instance.object = null;
+  instance.generation++;
+  instance.blocked = 0;
+  if (instance.task !== null) {
+    end(instance.task);
+    instance.task = beginObject(instance.task.id, instance);
+  }
+}
+
+export function reset(instance, error) {
+  const lost = [...instance.open, ...instance.queue];
+  instance.open = new Set();
+  instance.queue = [];
+  forget(instance);
+  if (lost.length === 0) log(ERROR, `${instance.className} was reset: ${errorText(error)}`);
+  for (const event of lost) event.bad(error);
+}
+
+function settle(instance, event, value, failed) {
+  if (!instance.open.delete(event)) return; // the object was reset meanwhile
+  if (instance.task !== null) enter(instance.task);
+  if (failed) event.bad(value);
+  else event.ok(value);
+}
+
+function start(instance, event) {
+  const caller = current;
+  if (instance.task !== null) enter(instance.task);
+  try {
+    if (instance.object === null) make(instance);
+    if (instance.blocked !== 0) {
+      instance.queue.push(event);
+      return;
     }
+  } catch (e) {
+    event.bad(e);
+    return;
+  } finally {
+    enter(caller);
+  }
+  instance.open.add(event);
+  instance.events++;
+  if (instance.task !== null) enter(instance.task);
+  let result;
+  let failed = false;
+  try {
+    result = event.run(instance.object, instance);
+  } catch (e) {
+    result = e;
+    failed = true;
+  }
+  if (!failed && isThenable(result)) {
+    Promise.resolve(result).then((v) => settle(instance, event, v, false), (e) => settle(instance, event, e, true));
+  } else {
+    settle(instance, event, result, failed);
+  }
+  enter(caller);
+}
+
+// Runs run(object, instance) as an event; then ok(value) or bad(error), as the object's task, maybe
+// before this returns.
+export function runEvent(instance, run, ok, bad) {
+  const event = new ObjectEvent(run, ok, bad);
+  if (instance.gone) bad(new Error(`The object of ${instance.className} is gone.`));
+  else if (instance.blocked !== 0) instance.queue.push(event);
+  else start(instance, event);
+}
+
+function unblock(instance, generation) {
+  if (instance.generation !== generation || --instance.blocked !== 0) return;
+  const waiting = instance.queue;
+  instance.queue = [];
+  for (let i = 0; i < waiting.length; i++) {
+    if (instance.blocked !== 0) instance.queue.push(waiting[i]);
+    else start(instance, waiting[i]);
+  }
+}
+
+export function blockConcurrency(instance, callback) {
+  const { generation, task } = instance;
+  const alive = () => instance.generation === generation && !instance.gone;
+  instance.blocked++;
+  const timer = task === null ? null : startTimerOf(task, () => {
+    if (alive()) {
+      reset(instance, new Error('A call to blockConcurrencyWhile() waited for too long. ' +
+        'The call was canceled and the object was reset.'));
+    }
+  }, BLOCK_MS, []);
+  const promise = Promise.resolve().then(() => {
+    if (task !== null) enter(task);
+    return callback();
+  }).then((value) => {
+    timer?.cancel();
+    if (alive()) unblock(instance, generation);
+    return value;
+  }, (e) => {
+    timer?.cancel();
+    if (alive()) reset(instance, e);
+    throw e;
+  });
+  promise.catch(() => {}); // the events that waited hear of it, or the log
+  return promise;
+}
+
+// Gives the facts that policy needs, or throws.
+export function instanceCreate(number, id, name, task, cls, className, facts) {
+  const instance = new Instance(number, id, name, className, cls);
+  if (task !== 0) instance.task = beginObject(task, instance);
+  try {
+    enter(instance.task);
+    make(instance);
     const text = facts(instance.object);
     instances[number] = instance;
+    objectHere(instance);
     return text;
-  } finally {
-    constructing = null;
+  } catch (e) {
+    instance.gone = true;
+    if (instance.task !== null) end(instance.task);
+    throw e;
   }
 }
 
 export function instanceDestroy(number) {
+  const instance = instances[number];
+  if (!instance) return;
   instances[number] = undefined;
+  instance.gone = true;
+  objectGone(instance);
+  const lost = [...instance.open, ...instance.queue];
+  instance.open.clear();
+  instance.queue = [];
+  if (instance.task !== null) end(instance.task);
+  const error = new Error(`The object of ${instance.className} was destroyed.`);
+  for (const event of lost) event.bad(error);
 }
 
-// A public method: own or inherited below DurableObject, by name.
+function isBusy(instance) {
+  return instance.open.size !== 0 || instance.blocked !== 0 || (instance.task !== null && instance.task.waits !== 0);
+}
+
+// How many events it has had; -1: something of it is under way.
+export function instanceIdle(number) {
+  const instance = instances[number];
+  if (!instance) return 0;
+  const busy = isBusy(instance) || (instance.task !== null && instance.task.hasWork());
+  return busy ? -1 : instance.events;
+}
+
+export function anyBusy() {
+  return instances.some((i) => i && isBusy(i));
+}
+
+// A public method, own or inherited: what may be called from outside.
 export function publicMethod(object, name) {
   if (name === 'constructor' || name.startsWith('_') || name.startsWith('#')) return null;
-  for (let o = object; o !== null && o !== DurableObject.prototype && o !== Object.prototype;
+  for (let o = Object.getPrototypeOf(object); o !== null && o !== DurableObject.prototype && o !== Object.prototype;
     o = Object.getPrototypeOf(o)) {
     const d = Object.getOwnPropertyDescriptor(o, name);
     if (d !== undefined) return typeof d.value === 'function' ? d.value : null;

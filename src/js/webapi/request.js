@@ -171,6 +171,10 @@ export class Request {
   static headers(r) {
     return r.#headers;
   }
+  // As a handler gets one from a stub: redirects are its sender's.
+  static received(r) {
+    r.#redirect = MANUAL;
+  }
   static redirectMode(r) {
     return r.#redirect;
   }

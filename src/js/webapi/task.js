@@ -4,15 +4,25 @@
 // `current` is the task in whose turn we are. A continuation of one task can run in another's turn
 // (two handlers await one shared promise), so work that is left when a task ends is handed to an
 // older task that still runs, if there is one, and only else cancelled.
+//
+// An object has a task of its own, which lives as long as it does: it inherits only while one of
+// its events runs.
+
+export const HANDLER = 0, CALL = 1, WORKER = 2, OBJECT = 3; // kinds of tasks
 
 const PRUNE_FIRST = 64;
 
 export class Task {
-  constructor(id, instance, isCall) {
+  constructor(id, instance, kind) {
     this.id = id;
-    this.instance = instance; // {number, object, id, className} or null
-    this.isCall = isCall;
+    this.instance = instance; // Instance (objects.js) or null
+    this.kind = kind;
     this.over = false;
+    this.answered = false; // its result has left
+    this.streaming = false; // and the host still reads its body
+    this.more = false; // the host was told that it goes on after its result
+    this.waits = 0; // promises of waitUntil that are open
+    this.calls = 0; // answers of the host that it waits for (env.js)
     this.seq = ++sequence;
     this.work = null; // things with `seq`, `task`, `closed` and cancel()
     this.prune = PRUNE_FIRST; // length of `work` at which what is closed leaves it
@@ -21,6 +31,15 @@ export class Task {
   }
   get closedForBodies() {
     return this.over;
+  }
+  hasWork() {
+    if (this.calls !== 0) return true;
+    return this.work !== null && this.work.some((item) => !item.closed && item.task === this);
+  }
+  mayInherit() {
+    if (this.over) return false;
+    if (this.kind !== OBJECT) return true;
+    return this.waits !== 0 || this.instance.open.size !== 0 || this.instance.blocked !== 0;
   }
   // A request's body is read as it came.
   coding() {
@@ -43,7 +62,7 @@ export function nextSequence() {
 function newestBefore(seq, except) {
   let found = null;
   for (const t of tasks) {
-    if (t && !t.over && t !== except && t.seq < seq && (!found || t.seq > found.seq)) found = t;
+    if (t && t !== except && t.mayInherit() && t.seq < seq && (!found || t.seq > found.seq)) found = t;
   }
   return found;
 }
@@ -63,8 +82,27 @@ export function addWork(task, item) {
   }
 }
 
-export function begin(id, instance, isCall) {
-  const task = new Task(id, instance, isCall);
+let running = 0; // tasks that are not objects'
+
+export function runningTasks() {
+  return running;
+}
+
+export function isThenable(value) {
+  return value !== null && (typeof value === 'object' || typeof value === 'function') &&
+    typeof value.then === 'function';
+}
+
+export function beginObject(id, instance) {
+  const task = new Task(id, instance, OBJECT);
+  if (tasks[id]) end(tasks[id]);
+  tasks[id] = task;
+  return task;
+}
+
+export function begin(id, instance, kind) {
+  const task = new Task(id, instance, kind);
+  running++;
   // The id is the host's: it may give it anew before we were told that a stream was closed.
   if (tasks[id]) end(tasks[id]);
   tasks[id] = task;
@@ -75,6 +113,7 @@ export function begin(id, instance, isCall) {
 export function end(task) {
   if (task.over) return;
   task.over = true;
+  if (task.kind !== OBJECT) running--;
   if (tasks[task.id] === task) tasks[task.id] = undefined;
   if (task.reader !== null) {
     task.reader.cancel();
@@ -90,6 +129,33 @@ export function end(task) {
     if (heir) addWork(heir, item);
     else item.cancel();
   }
+}
+
+// The task's result has left: it ends now, or when its stream and waitUntil are done.
+export function answered(task) {
+  task.answered = true;
+  endWhenDone(task);
+}
+
+export function endWhenDone(task) {
+  if (task.over || !task.answered || task.streaming || task.waits !== 0) return;
+  const { id, more } = task;
+  end(task);
+  if (more) native.over(id);
+}
+
+// waitUntil: the task goes on until the promise is settled.
+export function waitOn(task, promise) {
+  if (task.over) return;
+  task.waits++;
+  const done = () => {
+    task.waits--;
+    endWhenDone(task);
+  };
+  Promise.resolve(promise).then(done, (e) => {
+    Promise.reject(e); // reported like any other that nobody caught
+    done();
+  });
 }
 
 export function noTask(what) {

@@ -75,6 +75,11 @@ function wait(timer) {
 export function startTimer(fn, delay, args, repeat = false) {
   const task = owner();
   if (task === null) throw noTask('A timer');
+  return startTimerOf(task, fn, delay, args, repeat).id;
+}
+
+// The timer itself: it has cancel().
+export function startTimerOf(task, fn, delay, args, repeat = false) {
   delay = Number(delay);
   if (!(delay >= 0)) delay = 0;
   if (delay > DELAY_MAX) delay = 1;
@@ -83,7 +88,7 @@ export function startTimer(fn, delay, args, repeat = false) {
   byId.set(timer.id, timer);
   addWork(task, timer);
   push(timer);
-  return timer.id;
+  return timer;
 }
 
 export function clearTimer(id) {

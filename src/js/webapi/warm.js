@@ -6,7 +6,7 @@ import { dispatch } from './handler.js';
 import { handlers } from './module.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
-import { tasks } from './task.js';
+import { runningTasks } from './task.js';
 import { instanceWarm } from './objects.js';
 
 const ROUNDS = 20;
@@ -28,7 +28,7 @@ const samples = [
 ];
 
 export async function warm() {
-  for (const task of tasks) if (task) return;
+  if (runningTasks() !== 0) return;
   const first = handlers.length;
   for (const fn of samples) handlers.push({ fn, kind: 0, self: undefined });
   instanceWarm(true);

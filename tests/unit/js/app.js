@@ -98,7 +98,6 @@ H.kv = async (request, env) => {
   return Response.json({ a, none, m: m.metadata, l: l.keys[0].name, j, n: buf.byteLength, gone: await env.KV.get('k1') });
 };
 H.env = (request, env) => Response.json({ v: env.VAR, o: env.OBJ, s: env.SECRET, keys: Object.keys(env) });
-H.object = (request, env) => { try { env.BOX.idFromName('x'); } catch (e) { return new Response(e.message); } };
 H.log = (request, env) => { console.log('hello %s', 'you', { a: [1, 'x'], m: new Map([[1, 2]]) }, null); console.error(new Error('logged')); console.log(env); return new Response(''); };
 H.unhandled = () => { Promise.reject(new Error('nobody caught')); return new Response('ok'); };
 H.nullHeader = (request) => { const r = new Request(request); r.headers.set('x-key', null); return fetch(r); };

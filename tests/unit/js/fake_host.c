@@ -139,7 +139,7 @@ static void drain(struct source *source, struct fake_drain to)
 
 /* -- answers from the loop ------------------------------------------------------------------- */
 
-enum later_kind { LATER_FETCH, LATER_KV, LATER_POLICY };
+enum later_kind { LATER_FETCH, LATER_KV, LATER_POLICY, LATER_OBJECT };
 struct later {
     struct fake_host *host;
     struct loop_timer *timer;
@@ -148,7 +148,38 @@ struct later {
     bool found;
     char value[512];
     char metadata[256];
+    char class_name[64];
+    char name[64];
 };
+
+/* As the runtime does: the object is made, then its callers are told. */
+static void make_object(struct fake_host *h, const struct later *l)
+{
+    struct error err = {0};
+    struct buf facts;
+    buf_init(&facts, 4096);
+    assert_true(h->object_count < FAKE_OBJECTS);
+    struct js_instance_spec spec = {
+        .id = span_str(l->value),
+        .name = span_str(l->name),
+        .class_name = span_str(l->class_name),
+        .task = FAKE_OBJECT_TASK + (uint32_t)h->object_count,
+        .owner = (void *)(uintptr_t) "object",
+    };
+    struct js_instance *inst = js_instance_create(h->version, &spec, &facts, &err);
+    if (inst != NULL) {
+        h->objects[h->object_count++] = inst;
+    }
+    js_object_done(h->version, l->id, inst, span_str(err.text));
+    buf_free(&facts);
+}
+
+void fake_objects_destroy(struct fake_host *h)
+{
+    while (h->object_count != 0) {
+        js_instance_destroy(h->objects[--h->object_count]);
+    }
+}
 
 static void later_due(void *arg)
 {
@@ -167,6 +198,10 @@ static void later_due(void *arg)
         js_kv_done(h->version, l->id, &res);
     } else if (l->kind == LATER_POLICY) {
         js_policy_done(h->version, l->id, h->policy_error);
+    } else if (l->kind == LATER_OBJECT && h->object_error != NULL) {
+        js_object_done(h->version, l->id, NULL, span_str(h->object_error));
+    } else if (l->kind == LATER_OBJECT) {
+        make_object(h, l);
     }
     loop_timer_cancel(l->timer);
     free(l);
@@ -289,6 +324,7 @@ static void done(void *arg, uint32_t task, const struct js_result *res)
     struct fake_result *r = &h->results[task];
     assert_false(r->done);
     r->kind = res->kind;
+    r->more = res->more;
     r->status = res->status;
     r->base = res->base;
     r->replace = res->headers.replace;
@@ -323,6 +359,52 @@ static void call_done(void *arg, uint32_t task, struct span result, struct span 
     copy(c->result, sizeof c->result, result);
     copy(c->error, sizeof c->error, error);
     c->done = true;
+}
+
+static void over(void *arg, uint32_t task)
+{
+    struct fake_host *h = arg;
+    assert_true(h->results[task].done || h->calls[task].done);
+    assert_false(h->results[task].over || h->calls[task].over);
+    h->results[task].over = h->results[task].done;
+    h->calls[task].over = h->calls[task].done;
+}
+
+static void object(void *arg, uint32_t call, struct span class_name, struct span id,
+                   struct span name)
+{
+    struct fake_host *h = arg;
+    struct later *l = later(h, LATER_OBJECT, call);
+    copy(l->class_name, sizeof l->class_name, class_name);
+    copy(l->value, sizeof l->value, id);
+    copy(l->name, sizeof l->name, name);
+    copy(h->object_name, sizeof h->object_name, name);
+    h->object_asked++;
+}
+
+static uint64_t hash(struct span text, uint64_t h)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        h = (h ^ (unsigned char)text.ptr[i]) * 1099511628211u;
+    }
+    return h;
+}
+
+static bool object_id(void *arg, struct span class_name, struct span name, char out[65])
+{
+    struct fake_host *h = arg;
+    uint64_t of_name = name.ptr != NULL ? hash(name, 1) : ++h->object_unique;
+    snprintf(out, 65, "%032llx%032llx", (unsigned long long)of_name,
+             (unsigned long long)hash(class_name, 2));
+    return true;
+}
+
+static bool object_id_is(void *arg, struct span class_name, struct span id)
+{
+    char of_class[33];
+    (void)arg;
+    snprintf(of_class, sizeof of_class, "%032llx", (unsigned long long)hash(class_name, 2));
+    return id.len == 64 && span_eq(span_from(id, 32), span_str(of_class));
 }
 
 static void kv(void *arg, const struct js_kv *in)
@@ -402,6 +484,10 @@ const struct js_host fake_host_table = {
     .fetch_close = fetch_close,
     .done = done,
     .call_done = call_done,
+    .over = over,
+    .object = object,
+    .object_id = object_id,
+    .object_id_is = object_id_is,
     .kv = kv,
     .policy_set = policy_set,
     .secret = secret,

@@ -7,9 +7,11 @@
 
 #include "js/js.h"
 
-#define FAKE_TASKS   64
-#define FAKE_FETCHES 64
-#define FAKE_KV      16
+#define FAKE_TASKS       64
+#define FAKE_FETCHES     64
+#define FAKE_KV          16
+#define FAKE_OBJECTS     256
+#define FAKE_OBJECT_TASK 1000u /* tasks of objects, from here on */
 
 struct fake_request {
     char method[16];
@@ -36,6 +38,8 @@ struct fake_fetch {
 
 struct fake_result {
     bool done;
+    bool more;
+    bool over;
     enum js_result_kind kind;
     uint16_t status;
     uint32_t base;
@@ -52,6 +56,7 @@ struct fake_result {
 
 struct fake_call {
     bool done;
+    bool over;
     char result[4096];
     char error[4096];
 };
@@ -77,6 +82,12 @@ struct fake_host {
     char secret[64];
     char policy[1024];
     const char *policy_error;
+    struct js_instance *objects[FAKE_OBJECTS]; /* that code asked for */
+    size_t object_count;
+    size_t object_asked;
+    size_t object_unique;
+    const char *object_error;
+    char object_name[64]; /* last asked for */
     struct {
         char key[64];
         char value[256];
@@ -85,6 +96,9 @@ struct fake_host {
 };
 
 extern const struct js_host fake_host_table;
+
+/* Gives the objects back that code asked for. */
+void fake_objects_destroy(struct fake_host *h);
 
 /* Runs the loop until *flag, or fails the test after some seconds. */
 void fake_wait(struct fake_host *h, const bool *flag);

@@ -1,0 +1,309 @@
+// RPC: stubs, calls, and what travels. Everything is in one heap: arguments and results are copied
+// (copy.js), functions and RpcTargets become stubs, and errors keep name and message.
+//
+// A *receiver* has deliver(run, ok, bad): it calls run(object, …) where the object lives, then ok or
+// bad, each at most once.
+
+import { DurableObject, LocalTarget, RpcTarget, WorkerEntrypoint } from './bases.js';
+import { Blob } from './form.js';
+import { copyValue } from './copy.js';
+import { CryptoKey } from './crypto.js';
+import { AbortSignal } from './events.js';
+import { Headers } from './headers.js';
+import { rememberOrigin } from './inspect.js';
+import { Request } from './request.js';
+import { Response } from './response.js';
+import { addWork, current, enter, isThenable, nextSequence, owner } from './task.js';
+
+const RESERVED = new Set([
+  'alarm', 'connect', 'constructor', 'dup', 'email', 'fetch', 'queue', 'scheduled', 'tail',
+  'tailStream', 'test', 'trace', 'webSocketClose', 'webSocketError', 'webSocketMessage',
+]);
+const ABSENT = new Set(['then', 'toJSON', 'constructor', '__proto__']); // a stub is no promise
+const stubs = new WeakSet();
+
+export function isStub(value) {
+  return stubs.has(value);
+}
+
+// A call under way: work of the caller, dropped when the caller ends first.
+class RpcCall {
+  constructor(resolve, reject) {
+    this.resolve = resolve;
+    this.reject = reject;
+    this.seq = nextSequence();
+    this.task = null;
+    this.closed = false;
+  }
+  cancel() {
+    this.closed = true;
+  }
+  settle(fn, value) {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.task !== null) enter(this.task);
+    fn(value);
+  }
+}
+
+function begin(resolve, reject) {
+  const call = new RpcCall(resolve, reject);
+  const task = owner();
+  if (task !== null) addWork(task, call);
+  return call;
+}
+
+function passer(home) {
+  return (value) => pass(value, home);
+}
+
+function pass(value, home) {
+  if (stubs.has(value)) return value;
+  if (typeof value === 'function') return functionStub(value, home);
+  if (value instanceof RpcTarget) return targetStub(value, home);
+  if (Headers.is(value)) return new Headers(value);
+  if (value instanceof LocalTarget || Request.is(value) || Response.is(value) || value instanceof AbortSignal ||
+      value instanceof Blob || value instanceof CryptoKey || isStream(value)) {
+    return value;
+  }
+  return undefined;
+}
+
+function isStream(value) {
+  const tag = value[Symbol.toStringTag];
+  return (tag === 'ReadableStream' && value instanceof globalThis.ReadableStream) ||
+    (tag === 'WritableStream' && value instanceof globalThis.WritableStream);
+}
+
+// The error as the caller sees it. What cannot be copied of it is left out.
+function sendError(error, home) {
+  let out;
+  try {
+    out = copyValue(error, passer(home));
+  } catch {
+    out = error instanceof Error ? named(new Error(`${error.message}`), `${error.name}`) : new Error(String(error));
+  }
+  if (out instanceof Error) {
+    Object.defineProperty(out, 'remote', { value: true, configurable: true, writable: true });
+    rememberOrigin(out, error);
+  }
+  return out;
+}
+
+function named(error, name) {
+  Object.defineProperty(error, 'name', { value: name, configurable: true, writable: true });
+  return error;
+}
+
+function missing(name) {
+  return new TypeError(`The RPC receiver does not implement the method "${name}".`);
+}
+
+// What a name means on an object that is reached over RPC. Of instances only what their class says.
+function member(holder, name, first) {
+  if (first && RESERVED.has(name) && name !== 'constructor') {
+    throw new TypeError(`'${name}' is a reserved method and cannot be called over RPC.`);
+  }
+  if (typeof holder === 'function' || isStub(holder)) return isStub(holder) ? holder[name] : undefined;
+  if (holder === null || typeof holder !== 'object' || name in Object.prototype) return undefined;
+  const own = Object.hasOwn(holder, name);
+  const isInstance = holder instanceof RpcTarget || holder instanceof DurableObject ||
+    holder instanceof WorkerEntrypoint || (first && Object.getPrototypeOf(holder) !== Object.prototype);
+  return own === isInstance ? undefined : holder[name];
+}
+
+function walk(object, path) {
+  let holder = object;
+  for (let i = 0; i + 1 < path.length; i++) {
+    holder = member(holder, path[i], i === 0);
+    if (holder === undefined) throw missing(path[i]);
+  }
+  return holder;
+}
+
+function callPath(object, path, args) {
+  if (path.length === 0) return object(...args);
+  const holder = walk(object, path);
+  const name = path[path.length - 1];
+  const fn = member(holder, name, path.length === 1);
+  if (fn === undefined) throw missing(name);
+  if (typeof fn !== 'function') throw new TypeError(`"${name}" is not a function.`);
+  return Reflect.apply(fn, holder, args);
+}
+
+function readPath(object, path) {
+  const holder = walk(object, path);
+  const name = path[path.length - 1];
+  const value = member(holder, name, path.length === 1);
+  if (value === undefined) throw missing(name);
+  return typeof value === 'function' && !isStub(value) ? value.bind(holder) : value;
+}
+
+// args null: reads the property.
+function invoke(receiver, path, args) {
+  return new Promise((resolve, reject) => {
+    const sent = args === null || args.length === 0 ? args : copyValue(args, passer(owner()));
+    const call = begin(resolve, reject);
+    receiver.deliver(
+      (object) => (args === null ? readPath(object, path) : callPath(object, path, sent)),
+      (value) => {
+        let out = value;
+        if (value !== null && (typeof value === 'object' || typeof value === 'function')) {
+          try {
+            out = copyValue(value, passer(current));
+          } catch (e) {
+            call.settle(reject, e);
+            return;
+          }
+        }
+        call.settle(resolve, out);
+      },
+      (error) => call.settle(reject, sendError(error, current)));
+  });
+}
+
+// -- fetch() of a stub ----------------------------------------------------------------------------
+
+function receivedRequest(input, init) {
+  const request = init === undefined && Request.is(input) ? new Request(input) : new Request(input, init);
+  Request.received(request);
+  return request;
+}
+
+export function fetchVia(receiver, input, init) {
+  return new Promise((resolve, reject) => {
+    const request = receivedRequest(input, init);
+    const signal = Request.signal(request);
+    if (signal !== null && signal.aborted) throw signal.reason;
+    const call = begin(resolve, reject);
+    if (signal !== null) {
+      signal.addEventListener('abort', () => call.settle(reject, signal.reason), { once: true });
+    }
+    receiver.deliver(
+      (object, extra) => receiver.fetchOf(object, request, extra),
+      (response) => {
+        if (!Response.is(response)) {
+          call.settle(reject, new TypeError('The fetch() that was called returned no Response.'));
+          return;
+        }
+        const upstream = Response.fetchOf(response);
+        if (upstream !== null && !upstream.closed && call.task !== null && !call.closed) addWork(call.task, upstream);
+        call.settle(resolve, response);
+      },
+      (error) => call.settle(reject, sendError(error, current)));
+  });
+}
+
+// -- stubs ----------------------------------------------------------------------------------------
+
+const propertyTraps = {
+  get(target, name) {
+    if (typeof name === 'symbol') return undefined;
+    const { receiver, path } = target;
+    if (name === 'then' || name === 'catch' || name === 'finally') {
+      return (...args) => invoke(receiver, path, null)[name](...args);
+    }
+    return property(receiver, [...path, name]);
+  },
+  set: () => false,
+  apply: (target, self, args) => invoke(target.receiver, target.path, args),
+};
+
+// stub.name: can be called, and awaited for its value.
+function property(receiver, path) {
+  const target = function () {};
+  target.receiver = receiver;
+  target.path = path;
+  const proxy = new Proxy(target, propertyTraps);
+  stubs.add(proxy);
+  return proxy;
+}
+
+class Stub {
+  constructor(receiver, own) {
+    this.receiver = receiver;
+    this.own = own; // name -> value: what the stub has itself
+    this.properties = new Map();
+  }
+}
+
+const stubTraps = {
+  get(target, name) {
+    if (typeof name === 'symbol') return name === Symbol.dispose ? () => {} : undefined;
+    const own = target.own[name];
+    if (own !== undefined) return own;
+    if (ABSENT.has(name)) return undefined;
+    let found = target.properties.get(name);
+    if (found === undefined) target.properties.set(name, (found = property(target.receiver, [name])));
+    return found;
+  },
+  set: () => false,
+  has: (target, name) => typeof name === 'string' && !ABSENT.has(name),
+};
+
+function makeStub(receiver, own, callable = null) {
+  const target = callable ?? new Stub(receiver, own);
+  if (callable !== null) Object.assign(target, new Stub(receiver, own));
+  const proxy = new Proxy(target, callable === null ? stubTraps : { ...stubTraps, apply: (t, self, args) => callable(...args) });
+  own.dup = () => proxy;
+  stubs.add(proxy);
+  return proxy;
+}
+
+export function objectStub(receiver, id) {
+  return makeStub(receiver, {
+    __proto__: null, id, name: id.name, fetch: (input, init) => fetchVia(receiver, input, init),
+  });
+}
+
+// callable: what a call of the stub itself does (ctx.exports.Name({props})).
+export function serviceStub(receiver, callable = null) {
+  return makeStub(receiver, {
+    __proto__: null, fetch: (input, init) => fetchVia(receiver, input, init),
+  }, callable);
+}
+
+// A function or RpcTarget of someone's, who is `home`.
+class LocalReceiver {
+  constructor(target, home) {
+    this.target = target;
+    this.home = home;
+  }
+  deliver(run, ok, bad) {
+    const caller = current;
+    const home = this.home !== null && !this.home.over ? this.home : caller;
+    const done = (fn) => (value) => {
+      enter(home !== null && !home.over ? home : caller);
+      fn(value);
+    };
+    enter(home);
+    try {
+      const result = run(this.target);
+      if (isThenable(result)) {
+        Promise.resolve(result).then(done(ok), done(bad));
+      } else {
+        ok(result);
+      }
+    } catch (e) {
+      bad(e);
+    }
+    enter(caller);
+  }
+  fetchOf(target, request) {
+    return target.fetch(request);
+  }
+}
+
+function functionStub(fn, home) {
+  const receiver = new LocalReceiver(fn, home);
+  const stub = (...args) => invoke(receiver, [], args);
+  stub.dup = () => stub;
+  stubs.add(stub);
+  return stub;
+}
+
+function targetStub(target, home) {
+  const receiver = new LocalReceiver(target, home);
+  return makeStub(receiver, { __proto__: null });
+}
+
