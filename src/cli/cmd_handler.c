@@ -84,7 +84,8 @@ static int run(const struct command *self, int argc, char **argv)
         return status;
     }
     struct error err;
-    if (grammar_name(argv[1], &err) < 0 || (o.host != NULL && grammar_host_glob(o.host, &err) < 0)) {
+    if (grammar_name(argv[1], &err) < 0 ||
+        (o.host != NULL && grammar_host_glob(o.host, &err) < 0)) {
         return fail_usage(self, &err);
     }
     if (strcmp(argv[0], "set") == 0 && n == 3) {

@@ -280,6 +280,12 @@ int run_options_spec(const struct run_options *o, struct spec *s, struct spec_st
         rc = c.app != NULL ? 0 : error_set(err, ENOMEM, "spec");
     }
     rc = rc < 0 ? rc : fill(o, &c, s, err);
+    if (rc == 0 && o->daemon && c.has_image) {
+        rc = spec_strings_add(&c.notes, "containers: \"image\" is not used: a sandbox sees the "
+                                        "programs of this machine")
+                 ? 0
+                 : error_set(err, ENOMEM, "spec");
+    }
     if (rc == 0) {
         *notes = c.notes;
         c.notes = (struct spec_strings){NULL, 0};

@@ -92,7 +92,11 @@ static int find_in_folder(const char *dir, struct config *out, struct error *err
     }
     cleanup_free char *toml = paths_clean(dir, "wrangler.toml");
     if (toml != NULL && is_there(toml)) {
-        return error_set(err, 0, "%s: TOML is not read: write it as wrangler.jsonc", toml);
+        return error_set(err, 0,
+                         "%s: TOML is not read: write it as JSON once: python3 -c 'import "
+                         "json,sys,tomllib;json.dump(tomllib.load(sys.stdin.buffer),sys.stdout,"
+                         "indent=2)' < wrangler.toml > wrangler.jsonc",
+                         toml);
     }
     return error_set(err, 0,
                      "config %s: no wrangler.jsonc or wrangler.json in this folder: name a "

@@ -1,10 +1,11 @@
 /*
  * config: a Worker's folder, file or module, read whole or refused whole.
  *
- * Understood keys of wrangler.jsonc: name, main, vars, kv_namespaces, containers,
- * durable_objects.bindings, compatibility_date; ours under "sallyport". Keys that only matter to
- * Cloudflare's deployment are passed over, keys of services without a local form are named in
- * `notes`. Errors read `file:line:column: expected …`.
+ * Understood keys of wrangler.jsonc: name, main, vars, kv_namespaces, containers, services,
+ * durable_objects.bindings, triggers.crons, compatibility_date; ours under "sallyport". Keys that
+ * only matter to Cloudflare's deployment are passed over; those of services without a local form
+ * are named in `notes` and their bindings stand in `unsupported` of the app. Errors read
+ * `file:line:column: expected …`.
  */
 #ifndef SALLYPORT_CONFIG_CONFIG_H
 #define SALLYPORT_CONFIG_CONFIG_H
@@ -17,10 +18,11 @@
 #include <jansson.h>
 
 struct config {
-    char *dir;                 /* absolute, symbolic links resolved */
-    char *file;                /* wrangler.jsonc or wrangler.json; NULL when a module was named */
-    char *module;              /* absolute */
-    char *class_name;          /* the only class of `containers`, else NULL */
+    char *dir;        /* absolute, symbolic links resolved */
+    char *file;       /* wrangler.jsonc or wrangler.json; NULL when a module was named */
+    char *module;     /* absolute */
+    char *class_name; /* the only class of `containers`, else NULL */
+    bool has_image;   /* `containers` names one, which is not used: a sandbox sees this machine */
     struct spec_strings crons; /* of `triggers` */
     json_t *app;    /* fields of RUNTIME_START (docs/control.md) but those that options give */
     char *dev_vars; /* NULL when there is none */

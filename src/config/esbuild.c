@@ -23,9 +23,10 @@ static const char tsconfig[] =
 static const char *const options[] = {
     "--bundle",
     "--format=cjs",
-    "--platform=neutral",
-    "--main-fields=module,main",
+    /* As wrangler has it: main fields browser, module, main, and the conditions of workerd. */
+    "--platform=browser",
     "--conditions=workerd,worker,browser",
+    "--keep-names",
     "--target=esnext",
     "--charset=utf8",
     "--color=false",
@@ -33,6 +34,9 @@ static const char *const options[] = {
     "--sourcemap=inline",
     "--sources-content=false",
     "--define:process.env.NODE_ENV=\"production\"",
+    "--loader:.js=jsx",
+    "--loader:.mjs=jsx",
+    "--loader:.cjs=jsx",
     "--loader:.txt=text",
     "--loader:.html=text",
     "--loader:.sql=text",

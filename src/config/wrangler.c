@@ -1,4 +1,5 @@
 #include "config/wrangler.h"
+#include "config/bindings.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,13 +10,6 @@ struct key {
     const char *name;
     int (*read)(const struct jsonc *doc, json_t *value, struct config *out, struct error *err);
 };
-
-#define STEP(k)    ((struct jsonc_step){.key = (k)})
-#define INDEX(i)   ((struct jsonc_step){.index = (i)})
-#define HERE(...)  ((const struct jsonc_step[]){__VA_ARGS__})
-#define COUNT(...) (sizeof(HERE(__VA_ARGS__)) / sizeof(struct jsonc_step))
-#define EXPECTED(doc, err, what, ...)                                                              \
-    jsonc_error(doc, HERE(__VA_ARGS__), COUNT(__VA_ARGS__), err, "expected %s", what)
 
 static int read_name(const struct jsonc *doc, json_t *v, struct config *out, struct error *err)
 {
@@ -55,78 +49,18 @@ static int read_vars(const struct jsonc *doc, json_t *v, struct config *out, str
     return json_object_set(out->app, "vars", v);
 }
 
-/* An array of objects in which the two members are non-empty strings; *to gets pairs of them under
- * our own names. */
-struct pairs {
-    struct jsonc_step steps[4]; /* the way to the array; two more are filled in */
-    size_t step_count;
-    const char *from[2];
-    const char *to[2];
-};
-
-static int read_pair(const struct jsonc *doc, json_t *item, struct pairs *p, json_t *pair,
-                     struct error *err)
+static int read_container(const struct jsonc *doc, size_t i, json_t *item, struct error *err)
 {
-    for (int k = 0; k < 2; k++) {
-        json_t *text = json_object_get(item, p->from[k]);
-        if (json_string_length(text) == 0) {
-            p->steps[p->step_count + 1] = STEP(p->from[k]);
-            return jsonc_error(doc, p->steps, p->step_count + 2, err,
-                               "expected an object with \"%s\" and \"%s\", each a string",
-                               p->from[0], p->from[1]);
-        }
-        if (json_object_set(pair, p->to[k], text) < 0) {
-            return error_set(err, ENOMEM, "%s", doc->file);
-        }
+    if (json_string_length(json_object_get(item, "class_name")) == 0) {
+        return EXPECTED(doc, err, "an object with \"class_name\", a string", STEP("containers"),
+                        INDEX(i), STEP("class_name"));
+    }
+    json_t *most = json_object_get(item, "max_instances");
+    if (most != NULL && json_integer_value(most) < 1) {
+        return EXPECTED(doc, err, "a number above 0", STEP("containers"), INDEX(i),
+                        STEP("max_instances"));
     }
     return 0;
-}
-
-static int read_pairs(const struct jsonc *doc, json_t *array, struct pairs *p, json_t *to,
-                      struct error *err)
-{
-    if (!json_is_array(array)) {
-        return jsonc_error(doc, p->steps, p->step_count, err, "expected an array of objects");
-    }
-    for (size_t i = 0; i < json_array_size(array); i++) {
-        p->steps[p->step_count] = INDEX(i);
-        json_t *pair = json_object();
-        json_array_append_new(to, pair);
-        int rc = read_pair(doc, json_array_get(array, i), p, pair, err);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    return 0;
-}
-
-static int read_kv(const struct jsonc *doc, json_t *v, struct config *out, struct error *err)
-{
-    struct pairs p = {.steps = {STEP("kv_namespaces")},
-                      .step_count = 1,
-                      .from = {"binding", "id"},
-                      .to = {"binding", "id"}};
-    json_t *to = json_array();
-    json_object_set_new(out->app, "kv", to);
-    return read_pairs(doc, v, &p, to, err);
-}
-
-static int read_objects(const struct jsonc *doc, json_t *v, struct config *out, struct error *err)
-{
-    if (!json_is_object(v)) {
-        return EXPECTED(doc, err, "an object with \"bindings\"", STEP("durable_objects"));
-    }
-    json_t *bindings = json_object_get(v, "bindings");
-    if (bindings == NULL) {
-        return 0;
-    }
-    struct pairs p = {.steps = {STEP("durable_objects"), STEP("bindings")},
-                      .step_count = 2,
-                      .from = {"name", "class_name"},
-                      .to = {"binding", "class"}};
-    json_t *to = json_array();
-    json_object_set_new(out->app, "objects", to);
-    return read_pairs(doc, bindings, &p, to, err);
 }
 
 static int read_containers(const struct jsonc *doc, json_t *v, struct config *out,
@@ -136,13 +70,55 @@ static int read_containers(const struct jsonc *doc, json_t *v, struct config *ou
         return EXPECTED(doc, err, "an array of objects", STEP("containers"));
     }
     for (size_t i = 0; i < json_array_size(v); i++) {
-        json_t *name = json_object_get(json_array_get(v, i), "class_name");
-        if (json_string_length(name) == 0) {
-            return EXPECTED(doc, err, "an object with \"class_name\", a string", STEP("containers"),
-                            INDEX(i), STEP("class_name"));
+        json_t *item = json_array_get(v, i);
+        int rc = read_container(doc, i, item, err);
+        if (rc < 0) {
+            return rc;
         }
-        if (json_array_size(v) == 1) {
-            out->class_name = strdup(json_string_value(name));
+        out->has_image |= json_object_get(item, "image") != NULL;
+    }
+    if (json_array_size(v) == 1) {
+        json_t *name = json_object_get(json_array_get(v, 0), "class_name");
+        out->class_name = strdup(json_string_value(name));
+    }
+    return 0;
+}
+
+/* minute hour day month weekday; what they mean is the daemon's to read. */
+static bool is_cron(const char *text)
+{
+    size_t fields = 0;
+    if (text == NULL || strlen(text) > 256) {
+        return false;
+    }
+    while (*text != '\0') {
+        size_t space = strspn(text, " ");
+        size_t field = strcspn(text + space, " ");
+        if (strspn(text + space,
+                   "0123456789*,-/#?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") <
+            field) {
+            return false;
+        }
+        fields += field > 0 ? 1 : 0;
+        text += space + field;
+    }
+    return fields == 5;
+}
+
+static int read_triggers(const struct jsonc *doc, json_t *v, struct config *out, struct error *err)
+{
+    json_t *crons = json_object_get(v, "crons");
+    if (!json_is_object(v) || (crons != NULL && !json_is_array(crons))) {
+        return EXPECTED(doc, err, "an object: { \"crons\": [\"*/5 * * * *\"] }", STEP("triggers"));
+    }
+    for (size_t i = 0; i < json_array_size(crons); i++) {
+        const char *text = json_string_value(json_array_get(crons, i));
+        if (!is_cron(text)) {
+            return EXPECTED(doc, err, "five fields, as \"*/5 * * * *\"", STEP("triggers"),
+                            STEP("crons"), INDEX(i));
+        }
+        if (!spec_strings_add(&out->crons, text)) {
+            return error_set(err, ENOMEM, "%s", doc->file);
         }
     }
     return 0;
@@ -196,9 +172,11 @@ static const struct key understood[] = {
     {"name", read_name},
     {"main", read_main},
     {"vars", read_vars},
-    {"kv_namespaces", read_kv},
+    {"kv_namespaces", bindings_read_kv},
     {"containers", read_containers},
-    {"durable_objects", read_objects},
+    {"durable_objects", bindings_read_objects},
+    {"services", bindings_read_services},
+    {"triggers", read_triggers},
     {"compatibility_date", read_date},
     {"sallyport", read_ours},
 };
@@ -207,7 +185,6 @@ static const struct key understood[] = {
 static const char *const passed_over[] = {
     "$schema",
     "account_id",
-    "assets",
     "build",
     "compatibility_flags",
     "dev",
@@ -225,13 +202,10 @@ static const char *const passed_over[] = {
     "preview_urls",
     "route",
     "routes",
-    "rules",
     "send_metrics",
     "tail_consumers",
-    "triggers",
     "tsconfig",
     "upload_source_maps",
-    "version_metadata",
     "workers_dev",
 };
 
@@ -253,15 +227,13 @@ static int read_key(const struct jsonc *doc, const char *name, json_t *value, st
             return understood[i].read(doc, value, out, err);
         }
     }
-    if (!is_passed_over(name)) {
-        char note[256];
-        snprintf(note, sizeof note, "%.128s: \"%.64s\" has no local form and is ignored",
-                 strrchr(doc->file, '/') != NULL ? strrchr(doc->file, '/') + 1 : doc->file, name);
-        if (!spec_strings_add(&out->notes, note)) {
-            return error_set(err, ENOMEM, "%s", doc->file);
-        }
+    if (is_passed_over(name)) {
+        return 0;
     }
-    return 0;
+    int rc = bindings_read_absent(doc, name, value, out, err);
+    return rc != 0
+               ? (rc < 0 ? rc : 0)
+               : bindings_note(doc, out, err, "\"%.64s\" has no local form and is ignored", name);
 }
 
 int wrangler_read(const struct jsonc *doc, struct config *out, struct error *err)

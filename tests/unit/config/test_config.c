@@ -203,6 +203,58 @@ static void wrangler_folder_is_read(void **state)
     config_free(&c);
 }
 
+static void every_binding_has_its_place(void **state)
+{
+    (void)state;
+    write_file("app.ts", "");
+    write_file("wrangler.jsonc",
+               "{ \"name\": \"w\", \"main\": \"app.ts\",\n"
+               "\"kv_namespaces\": [{\"binding\": \"K\"}],\n"
+               "\"services\": [{\"binding\": \"OWN\", \"service\": \"w\", \"entrypoint\": \"E\"},"
+               "              {\"binding\": \"FAR\", \"service\": \"x\"}],\n"
+               "\"durable_objects\": {\"bindings\": [{\"name\": \"B\", \"class_name\": \"Box\", "
+               "\"script_name\": \"x\"}]},\n"
+               "\"triggers\": {\"crons\": [\"*/5 * * * MON-FRI\"]},\n"
+               "\"queues\": {\"producers\": [{\"binding\": \"Q\", \"queue\": \"q\"}]},\n"
+               "\"ai\": {\"binding\": \"AI\"}, \"r2_buckets\": [{\"binding\": \"R1\"}, "
+               "{\"binding\": \"R2\"}],\n"
+               "\"text_blobs\": {\"T\": \"t.txt\"}, \"hyperdrive\": 7, \"future\": {},\n"
+               "\"send_email\": [{\"name\": \"M\"}]}");
+    struct config c;
+    struct error err;
+    assert_int_equal(config_load(folder, &c, &err), 0);
+    cleanup_free char *app = json_dumps(c.app, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(
+        app, "{\"kv\":[{\"binding\":\"K\",\"id\":\"K\"}],\"module\":true,\"name\":\"w\","
+             "\"objects\":[],\"services\":[{\"binding\":\"OWN\",\"entrypoint\":\"E\","
+             "\"service\":\"w\"}],\"unsupported\":["
+             "{\"binding\":\"FAR\",\"kind\":\"services\"},"
+             "{\"binding\":\"B\",\"kind\":\"durable_objects\"},"
+             "{\"binding\":\"Q\",\"kind\":\"queues\"},{\"binding\":\"AI\",\"kind\":\"ai\"},"
+             "{\"binding\":\"R1\",\"kind\":\"r2_buckets\"},"
+             "{\"binding\":\"R2\",\"kind\":\"r2_buckets\"},"
+             "{\"binding\":\"T\",\"kind\":\"text_blobs\"},"
+             "{\"binding\":\"M\",\"kind\":\"send_email\"}]}");
+    assert_int_equal(c.crons.count, 1);
+    assert_string_equal(c.crons.items[0], "*/5 * * * MON-FRI");
+    static const char *const notes[] = {
+        "\"services\": no other Worker is here: FAR throws when it is used",
+        "\"script_name\": no other Worker is here: B throws when it is used",
+        "\"queues\" has no local form: Q throws when used",
+        "\"ai\" has no local form: AI throws when used",
+        "\"r2_buckets\" has no local form: R1, R2 throw when used",
+        "\"text_blobs\" has no local form: T throws when used",
+        "\"hyperdrive\" has no local form and is ignored",
+        "\"future\" has no local form and is ignored",
+        "\"send_email\" has no local form: M throws when used",
+    };
+    assert_int_equal(c.notes.count, sizeof notes / sizeof *notes);
+    for (size_t i = 0; i < c.notes.count; i++) {
+        assert_string_equal(c.notes.items[i] + strlen("wrangler.jsonc: "), notes[i]);
+    }
+    config_free(&c);
+}
+
 static void assert_config_fails(const char *json, const char *expected)
 {
     write_file("wrangler.jsonc", json);
@@ -221,8 +273,18 @@ static void wrangler_mistakes_have_a_place(void **state)
     assert_config_fails("{\"name\": \"x\"}", "wrangler.jsonc:1:1: expected \"main\"");
     assert_config_fails("{\"main\": \"none.ts\"}", "wrangler.jsonc:1:10: module none.ts: No such");
     assert_config_fails("{\"main\": \"app.ts\",\n\"vars\": []}", ":2:9: expected an object");
-    assert_config_fails("{\"main\": \"app.ts\", \"kv_namespaces\": [{\"binding\": \"K\"}]}",
+    assert_config_fails("{\"main\": \"app.ts\", \"kv_namespaces\": [{\"id\": \"K\"}]}",
                         ":1:38: expected an object with \"binding\" and \"id\"");
+    assert_config_fails("{\"main\": \"app.ts\",\n\"services\": [{\"binding\": \"S\"}]}",
+                        ":2:14: expected an object with \"binding\" and \"service\"");
+    assert_config_fails(
+        "{\"main\": \"app.ts\",\n\"triggers\": {\"crons\": [\"* * * * *\", \"* * *\"]}}",
+        ":2:37: expected five fields, as \"*/5 * * * *\"");
+    assert_config_fails("{\"main\": \"app.ts\", \"triggers\": [\"* * * * *\"]}",
+                        ":1:32: expected an object: { \"crons\"");
+    assert_config_fails("{\"main\": \"app.ts\", \"containers\": [{\"class_name\": \"B\", "
+                        "\"max_instances\": 0}]}",
+                        "expected a number above 0");
     assert_config_fails("{\"main\": \"app.ts\", \"containers\": {}}", ":1:34: expected an array");
     assert_config_fails("{\"main\": \"app.ts\", \"compatibility_date\": \"soon\"}", "a date as");
     assert_config_fails("{\"main\": \"app.ts\", \"sallyport\": {\"x\": 1}}", "\"x\" is not known");
@@ -245,7 +307,8 @@ static void other_paths_say_what_was_expected(void **state)
     remove_file("wrangler.jsonc");
     write_file("wrangler.toml", "");
     assert_true(config_load(folder, &c, &err) < 0);
-    assert_non_null(strstr(err.text, "TOML is not read"));
+    assert_non_null(strstr(err.text, "TOML is not read: write it as JSON once: python3 -c"));
+    assert_non_null(strstr(err.text, "< wrangler.toml > wrangler.jsonc"));
     assert_true(config_load("/no/such/place", &c, &err) < 0);
     assert_string_equal(err.text, "config /no/such/place: No such file or directory");
 }
@@ -480,6 +543,7 @@ int main(void)
         cmocka_unit_test(dotenv_reads_every_form),
         cmocka_unit_test(dotenv_refuses_what_no_header_carries),
         IN_FOLDER(wrangler_folder_is_read),
+        IN_FOLDER(every_binding_has_its_place),
         IN_FOLDER(wrangler_mistakes_have_a_place),
         IN_FOLDER(other_paths_say_what_was_expected),
         cmocka_unit_test(spec_survives_the_way),
