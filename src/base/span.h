@@ -38,6 +38,16 @@ static inline bool span_eq(struct span a, struct span b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* FNV-1a: spreads what is looked up in tables of ours; not for keys that an enemy may choose. */
+static inline uint32_t span_hash(struct span s)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < s.len; i++) {
+        h = (h ^ (uint8_t)s.ptr[i]) * 16777619u;
+    }
+    return h;
+}
+
 static inline char span_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

@@ -73,10 +73,10 @@ static void call_js(struct instance *inst, const struct call_spec *spec)
 
 void call_start(struct instance *inst, const struct call_spec *spec)
 {
-    bool policy = inst->policy != NULL;
-    if (policy && span_eq(spec->method, SPAN_LIT("$policy"))) {
+    bool setters = inst->kind == JS_CLASS_SANDBOX;
+    if (span_eq(spec->method, SPAN_LIT("$policy"))) {
         describe(inst, spec->seq);
-    } else if (policy && change_is_method(spec->method)) {
+    } else if (setters && change_is_method(spec->method)) {
         update_from_call(inst, spec->seq, spec->method, spec->args);
     } else if (inst->half != NULL) {
         call_js(inst, spec);

@@ -77,9 +77,10 @@ static void lists_free(struct lists *l)
 }
 
 /* An option beats the class's property, which beats the default. */
-static bool flag(const json_t *facts, const char *key, int option)
+static bool flag(const json_t *facts, const char *key, int option, bool otherwise)
 {
-    return option >= 0 ? option != 0 : !json_is_false(json_object_get(facts, key));
+    const json_t *said = json_object_get(facts, key);
+    return option >= 0 ? option != 0 : json_is_boolean(said) ? json_is_true(said) : otherwise;
 }
 
 int instance_configure(struct instance *inst, struct policy **policy, const struct js_class *cls,
@@ -90,10 +91,12 @@ int instance_configure(struct instance *inst, struct policy **policy, const stru
     struct lists l = {0};
     int rc = -1;
     if (json != NULL && lists_build(&inst->options, cls, json, &l)) {
-        bool internet = flag(json, "enableInternet", inst->options.internet);
+        bool internet = flag(json, "enableInternet", inst->options.internet,
+                             inst->kind == JS_CLASS_SANDBOX || inst->started_internet);
         if (*policy == NULL) {
             /* The inner door was told at the start whether it opens HTTPS: it stays so. */
-            inst->intercept_https = flag(json, "interceptHttps", inst->options.intercept_https);
+            inst->intercept_https =
+                flag(json, "interceptHttps", inst->options.intercept_https, true);
         }
         struct policy_config config = {
             .class_name = span_str(inst->class_name),
@@ -164,10 +167,6 @@ static bool decide(const struct instance *inst, struct span text, struct url_hos
 
 int instance_check(const struct instance *inst, struct span url, struct buf *out, struct error *err)
 {
-    if (inst->policy == NULL) {
-        return error_set(err, 0, "class %s: it has no sandbox, so it has no policy",
-                         inst->class_name);
-    }
     static const char *const decisions[] = {
         [POLICY_ALLOW] = "allow", [POLICY_DENY] = "deny", [POLICY_HANDLER] = "handler"};
     struct url_host host = {.len = 0};

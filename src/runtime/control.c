@@ -6,6 +6,7 @@
 #include "runtime/confine.h"
 #include "runtime/front.h"
 #include "runtime/kv.h"
+#include "runtime/object.h"
 #include "runtime/settle.h"
 #include "runtime/update.h"
 
@@ -15,7 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static void send(struct runtime *rt, uint16_t type, const struct span *fields, size_t count)
+void control_send(struct runtime *rt, uint16_t type, const struct span *fields, size_t count)
 {
     if (rt->control != NULL && !ipc_send(rt->control, type, fields, count, NULL, 0)) {
         /* Nothing can be said any more: the supervisor starts another one. */
@@ -24,10 +25,19 @@ static void send(struct runtime *rt, uint16_t type, const struct span *fields, s
     }
 }
 
+uint64_t control_number(struct span s)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < s.len && i < 19 && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++) {
+        n = n * 10 + (uint64_t)(s.ptr[i] - '0');
+    }
+    return n;
+}
+
 void control_reply(struct runtime *rt, struct span seq, bool ok, struct span payload)
 {
     struct span fields[] = {seq, ok ? SPAN_LIT("ok") : SPAN_LIT("error"), payload};
-    send(rt, RUNTIME_REPLY, fields, 3);
+    control_send(rt, RUNTIME_REPLY, fields, 3);
 }
 
 bool control_state(struct instance *inst, uint64_t call, struct span state)
@@ -41,7 +51,7 @@ bool control_state(struct instance *inst, uint64_t call, struct span state)
 void control_events(struct instance *inst, struct span lines)
 {
     struct span fields[] = {span_str(inst->id), lines};
-    send(inst->rt, RUNTIME_EVENT, fields, 2);
+    control_send(inst->rt, RUNTIME_EVENT, fields, 2);
 }
 
 void runtime_log(struct runtime *rt, struct span instance, enum js_log_level level,
@@ -49,19 +59,10 @@ void runtime_log(struct runtime *rt, struct span instance, enum js_log_level lev
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};
     struct span fields[] = {instance, span_str(levels[level]), text};
-    send(rt, RUNTIME_LOG, fields, 3);
+    control_send(rt, RUNTIME_LOG, fields, 3);
 }
 
 /* ---- messages ---- */
-
-static unsigned long number(struct span s)
-{
-    unsigned long n = 0;
-    for (size_t i = 0; i < s.len && i < 9 && s.ptr[i] >= '0' && s.ptr[i] <= '9'; i++) {
-        n = n * 10 + (unsigned long)(s.ptr[i] - '0');
-    }
-    return n;
-}
 
 static void on_secret(struct runtime *rt, struct ipc_message *m)
 {
@@ -131,10 +132,10 @@ static void on_start(struct runtime *rt, struct ipc_message *m)
     buf_init(&facts, 4u * 1024u * 1024u);
     if (start(rt, m, &facts, &err) == 0) {
         struct span fields[] = {buf_span(&facts)};
-        send(rt, RUNTIME_READY, fields, 1);
+        control_send(rt, RUNTIME_READY, fields, 1);
     } else {
         struct span fields[] = {span_str(err.text)};
-        send(rt, RUNTIME_FAILED, fields, 1);
+        control_send(rt, RUNTIME_FAILED, fields, 1);
         loop_stop(rt->loop);
     }
     buf_free(&facts);
@@ -159,11 +160,7 @@ static int instance_add(struct runtime *rt, struct ipc_message *m, struct buf *f
     if (inst == NULL) {
         return -1;
     }
-    int rc = inst->policy != NULL ? door_open(&inst->door, steal_fd(&m->fds[0]), err)
-                                  : error_set(err, 0,
-                                              "class %s: it has no sandbox: it does not "
-                                              "extend Container or Sandbox",
-                                              inst->class_name);
+    int rc = door_open(&inst->door, steal_fd(&m->fds[0]), err);
     rc = rc == 0 ? instance_facts(inst, facts, err) : rc;
     if (rc != 0 && !open) {
         instance_destroy(inst);
@@ -196,7 +193,7 @@ static void on_instance_ended(struct runtime *rt, struct ipc_message *m)
 {
     struct instance *inst = instance_find(rt, m->fields[1]);
     if (inst != NULL) {
-        instance_ended(inst, (int)number(m->fields[2]), m->fields[3]);
+        instance_ended(inst, (int)control_number(m->fields[2]), m->fields[3]);
     }
     control_reply(rt, m->fields[0], inst != NULL,
                   inst != NULL ? SPAN_LIT("null") : SPAN_LIT("no such instance"));
@@ -229,27 +226,80 @@ static void on_front(struct runtime *rt, struct ipc_message *m)
     }
 }
 
+/* The object that a message is for. NULL: it is opened first, and `again` comes then. */
+static struct instance *object_of(struct runtime *rt, const struct object_wait *want,
+                                  struct ipc_message *m, object_again_fn again)
+{
+    struct instance *inst = instance_find(rt, want->id);
+    if (inst == NULL) {
+        object_wait(rt, want, m, again);
+    }
+    return inst;
+}
+
 static void on_call(struct runtime *rt, struct ipc_message *m)
 {
-    struct instance *inst = instance_find(rt, m->fields[1]);
-    if (inst == NULL) {
-        control_reply(rt, m->fields[0], false, SPAN_LIT("no such instance"));
-        return;
+    struct object_wait want = {.id = m->fields[1]};
+    struct instance *inst = object_of(rt, &want, m, on_call);
+    if (inst != NULL) {
+        call_start(inst, &(struct call_spec){
+                             .seq = m->fields[0], .method = m->fields[2], .args = m->fields[3]});
     }
-    call_start(inst, &(struct call_spec){
-                         .seq = m->fields[0], .method = m->fields[2], .args = m->fields[3]});
 }
 
 static void on_check(struct runtime *rt, struct ipc_message *m)
 {
     struct error err;
     struct buf line;
+    struct object_wait want = {.id = m->fields[1]};
+    const struct instance *inst = object_of(rt, &want, m, on_check);
+    if (inst == NULL) {
+        return;
+    }
     buf_init(&line, 1024u * 1024u);
-    struct instance *inst = instance_find(rt, m->fields[1]);
-    int rc = inst != NULL ? instance_check(inst, m->fields[3], &line, &err)
-                          : error_set(&err, 0, "no such instance");
+    int rc = instance_check(inst, m->fields[3], &line, &err);
     control_reply(rt, m->fields[0], rc == 0, rc == 0 ? buf_span(&line) : span_str(err.text));
     buf_free(&line);
+}
+
+static void on_fire(struct runtime *rt, struct ipc_message *m)
+{
+    if (span_eq(m->fields[1], SPAN_LIT("scheduled"))) {
+        call_scheduled(rt, m->fields[0], m->fields[5]);
+        return;
+    }
+    struct object_wait want = {
+        .id = m->fields[2], .class_name = m->fields[3], .name = m->fields[4]};
+    struct instance *inst = object_of(rt, &want, m, on_fire);
+    if (inst != NULL) {
+        call_alarm(inst, m->fields[0], m->fields[5]);
+    }
+}
+
+static void on_name(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    char id[OBJECT_ID_BYTES];
+    char text[512];
+    struct span name = SPAN_LIT("Sandbox");
+    bool ok = true;
+    if (rt->version != NULL) {
+        const struct js_class *cls = instance_class(rt->version, m->fields[1], &err);
+        ok = cls != NULL;
+        name = ok ? cls->name : name;
+    }
+    if (ok && object_id(name, m->fields[2], id) != 0) {
+        ok = error_set(&err, 0, "name: no id can be made of it") == 0;
+    }
+    if (ok) {
+        snprintf(text, sizeof text, "%s " SPAN_FMT, id, SPAN_ARG(name));
+    }
+    control_reply(rt, m->fields[0], ok, ok ? span_str(text) : span_str(err.text));
+}
+
+static void on_object_done(struct runtime *rt, struct ipc_message *m)
+{
+    object_done(rt, m);
 }
 
 static void on_state_done(struct runtime *rt, struct ipc_message *m)
@@ -273,6 +323,9 @@ static void (*const handlers[])(struct runtime *rt, struct ipc_message *m) = {
     [RUNTIME_FRONT] = on_front,
     [RUNTIME_CALL] = on_call,
     [RUNTIME_CHECK] = on_check,
+    [RUNTIME_FIRE] = on_fire,
+    [RUNTIME_NAME] = on_name,
+    [RUNTIME_OBJECT_DONE] = on_object_done,
     [RUNTIME_STATE_DONE] = on_state_done,
     [RUNTIME_KV_DONE] = on_kv_done,
 };

@@ -31,6 +31,28 @@ struct half *half_create(struct instance *inst, struct version *v, const struct 
     return h;
 }
 
+struct half *half_find(const struct instance *inst, const struct version *v)
+{
+    LIST_FOREACH(node, &inst->halves)
+    {
+        struct half *h = LIST_ENTRY(node, struct half, of_instance);
+        if (h->version == v) {
+            return h;
+        }
+    }
+    return NULL;
+}
+
+struct half *half_join(struct instance *inst, struct version *v, struct error *err)
+{
+    struct buf unused;
+    const struct js_class *cls = instance_class(v, span_str(inst->class_name), err);
+    buf_init(&unused, POLICY_STATE_MAX);
+    struct half *h = cls != NULL ? half_create(inst, v, cls, &unused, err) : NULL;
+    buf_free(&unused);
+    return h;
+}
+
 void half_destroy(struct half *h)
 {
     if (h->js != NULL) {

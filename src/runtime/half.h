@@ -27,6 +27,10 @@ struct half {
 /* Constructs the object; facts gets what js_instance_create gives. NULL: err says why. */
 struct half *half_create(struct instance *inst, struct version *v, const struct js_class *cls,
                          struct buf *facts, struct error *err);
+/* NULL: it has none in that version. */
+struct half *half_find(const struct instance *inst, const struct version *v);
+/* One more for an instance that is there, in a version that is not the current one. */
+struct half *half_join(struct instance *inst, struct version *v, struct error *err);
 /* The version is still loaded. */
 void half_destroy(struct half *h);
 

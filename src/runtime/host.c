@@ -6,6 +6,7 @@
 #include "runtime/exchange.h"
 #include "runtime/fetch.h"
 #include "runtime/kv.h"
+#include "runtime/object.h"
 #include "runtime/update.h"
 #include "tls/crypto.h"
 
@@ -102,6 +103,21 @@ static void over(void *arg, uint32_t task)
     }
 }
 
+/* An id that was not made here is one only for the object that has it: that of `run`. */
+static bool host_object_id_is(void *arg, struct span class_name, struct span id)
+{
+    const struct instance *inst = instance_find(runtime_of(arg), id);
+    return object_id_is(class_name, id) ||
+           (inst != NULL && span_eq(span_str(inst->class_name), class_name));
+}
+
+static bool host_object_id(void *arg, struct span class_name, struct span name, char out[65])
+{
+    struct error err;
+    return instance_class(((struct version *)arg), class_name, &err) != NULL &&
+           object_id(class_name, name, out) == 0;
+}
+
 static struct span secret(void *arg, struct span name)
 {
     return secrets_get(runtime_of(arg)->secrets, name);
@@ -149,6 +165,9 @@ const struct js_host runtime_js_host = {
     .call_done = call_done,
     .over = over,
     .kv = kv_ask,
+    .object = object_ask,
+    .object_id = host_object_id,
+    .object_id_is = host_object_id_is,
     .policy_set = update_from_code,
     .secret = secret,
     .log = log_text,

@@ -79,11 +79,7 @@ static void flush_task(void *arg)
 
 static struct list *bucket_of(const struct runtime *rt, struct span id)
 {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < id.len; i++) {
-        h = (h ^ (uint8_t)id.ptr[i]) * 16777619u;
-    }
-    return (struct list *)(uintptr_t)&rt->buckets[h % RUNTIME_BUCKETS];
+    return (struct list *)(uintptr_t)&rt->buckets[span_hash(id) % RUNTIME_BUCKETS];
 }
 
 static struct instance *instance_new(struct runtime *rt, const struct instance_spec *spec)
@@ -116,7 +112,7 @@ static int construct(struct instance *inst, const struct js_class *cls, struct e
     buf_init(&facts, POLICY_STATE_MAX);
     inst->half = half_create(inst, inst->rt->version, cls, &facts, err);
     int rc = inst->half != NULL ? 0 : -1;
-    if (rc == 0 && cls->kind == JS_CLASS_SANDBOX) {
+    if (rc == 0) {
         rc = instance_configure(inst, &inst->policy, cls, buf_span(&facts), err);
     }
     buf_free(&facts);
@@ -147,7 +143,7 @@ static int build(struct instance *inst, const struct instance_spec *spec, struct
     int rc = cls != NULL
                  ? construct(inst, cls, err)
                  : instance_configure(inst, &inst->policy, NULL, (struct span){NULL, 0}, err);
-    if (rc == 0 && inst->policy != NULL && spec->state.len > 0) {
+    if (rc == 0 && spec->state.len > 0) {
         rc = policy_state_load(inst->policy, spec->state, err);
     }
     return rc;

@@ -32,8 +32,9 @@ struct instance {
     struct options options;
     bool internet;
     bool intercept_https;
+    bool started_internet; /* start() of an object that has no lists said so */
     bool running;          /* its sandbox runs */
-    struct policy *policy; /* NULL: of a kind that has no sandbox */
+    struct policy *policy;
     struct inject *inject;
     struct half *half;  /* in the current version; NULL without a module */
     struct list halves; /* struct half.of_instance: in every version that is loaded */

@@ -5,7 +5,7 @@
 #include "runtime/control.h"
 #include "runtime/exchange.h"
 #include "runtime/front.h"
-#include "runtime/instance.h"
+#include "runtime/object.h"
 #include "runtime/settle.h"
 #include "runtime/watchdog.h"
 
@@ -26,9 +26,11 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
     list_init(&rt->instances);
     for (size_t i = 0; i < RUNTIME_BUCKETS; i++) {
         list_init(&rt->buckets[i]);
+        list_init(&rt->opening_buckets[i]);
     }
     list_init(&rt->settling);
     list_init(&rt->doors);
+    list_init(&rt->openings);
     list_init(&rt->rests);
     list_init(&rt->fronts);
     list_init(&rt->idle);
@@ -44,6 +46,7 @@ void runtime_destroy(struct runtime *rt)
 {
     settle_drop(rt);
     front_close_all(rt);
+    object_drop_all(rt);
     while (!list_empty(&rt->instances)) {
         instance_destroy(LIST_ENTRY(rt->instances.next, struct instance, node));
     }

@@ -39,6 +39,10 @@ struct runtime {
     struct list rests;                    /* struct rest.node, task.h */
     struct list instances;                /* struct instance.node, the longest unused first */
     struct list buckets[RUNTIME_BUCKETS]; /* the same by id */
+    struct list openings;                 /* struct opening.node, opening.c */
+    struct list opening_buckets[RUNTIME_BUCKETS];
+    uint32_t opening_count;
+    uint64_t questions; /* to the supervisor, that are not a version's */
     uint32_t instance_count;
     struct list settling;     /* answers that wait, settle.h */
     struct loop_timer *clock; /* limits in time */

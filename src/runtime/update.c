@@ -180,7 +180,7 @@ void update_from_code(void *arg, uint32_t call, void *owner, struct span method,
                       struct span facts)
 {
     struct instance *inst = owner;
-    struct update *u = inst->policy != NULL ? update_new(inst, method, args) : NULL;
+    struct update *u = update_new(inst, method, args);
     if (u == NULL) {
         return; /* the promise stays open until its task ends */
     }
@@ -207,10 +207,7 @@ static struct update *find(const struct runtime *rt, uint64_t id)
 
 void update_saved(struct runtime *rt, struct span call, bool ok, struct span why)
 {
-    uint64_t id = 0;
-    for (size_t i = 0; i < call.len && call.ptr[i] >= '0' && call.ptr[i] <= '9'; i++) {
-        id = id * 10 + (uint64_t)(call.ptr[i] - '0');
-    }
+    uint64_t id = control_number(call);
     struct update *u = id != 0 ? find(rt, id) : NULL;
     if (u == NULL) {
         return;

@@ -2,9 +2,11 @@
 
 #include "base/clock.h"
 #include "runtime/call.h"
+#include "runtime/control.h"
 #include "runtime/exchange.h"
 #include "runtime/fetch.h"
 #include "runtime/half.h"
+#include "runtime/object.h"
 #include "runtime/update.h"
 
 #include <stdlib.h>
@@ -98,6 +100,7 @@ void version_unload(struct version *v)
         }
     }
     task_rest_abort(rt, NULL, v);
+    object_version_gone(rt, v);
     while (!list_empty(&v->halves)) {
         struct half *h = LIST_ENTRY(v->halves.next, struct half, of_version);
         if (h->inst->half == h) {
@@ -165,10 +168,7 @@ uint64_t version_question(const struct version *v, uint32_t call)
 
 struct version *version_asked(const struct runtime *rt, struct span question, uint32_t *call)
 {
-    uint64_t n = 0;
-    for (size_t i = 0; i < question.len && i < 20; i++) {
-        n = n * 10 + (uint64_t)(question.ptr[i] - '0');
-    }
+    uint64_t n = control_number(question);
     *call = (uint32_t)n;
     for (size_t i = 0; i < VERSIONS_MAX; i++) {
         if (rt->versions[i] != NULL && rt->versions[i]->serial == (uint32_t)(n >> 32)) {

@@ -1,6 +1,7 @@
 /* The outer door's half of the conversation with the supervisor, which is the test. */
 #include "runtime/control.h"
 #include "runtime/instance.h"
+#include "runtime/object.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -224,7 +225,73 @@ static void check_answers_by_the_policy(void **state)
                           "\"allow\",\"rule\":\"enableInternet\",\"pattern\":null,\"handler\":"
                           "null}");
     TELL(RUNTIME_CHECK, "6", "nobody", "GET", "https://a.test/");
+    EXPECT(RUNTIME_OBJECT, "1|nobody||");
+    TELL(RUNTIME_OBJECT_DONE, "1", "error", "no such instance", "", "", "");
     EXPECT(RUNTIME_REPLY, "6|error|no such instance");
+}
+
+#define ALICE "d633c7bb5b0c155b5d1c4e8624a7b0e3ab6ddad3735c2a425dd75b201514861e"
+
+static void names_have_ids(void **state)
+{
+    (void)state;
+    char id[OBJECT_ID_BYTES];
+    started();
+    TELL(RUNTIME_NAME, "5", "", "alice");
+    EXPECT(RUNTIME_REPLY, "5|ok|" ALICE " Sandbox");
+    assert_true(object_id_is(S("Sandbox"), S(ALICE)));
+    assert_false(object_id_is(S("Other"), S(ALICE)));
+    assert_false(object_id_is(S("Sandbox"), S("d633")));
+    assert_false(object_id_is(
+        S("Sandbox"), S("D633C7BB5B0C155B5D1C4E8624A7B0E3AB6DDAD3735C2A425DD75B201514861E")));
+    assert_int_equal(object_id(S("Sandbox"), (struct span){NULL, 0}, id), 0);
+    assert_true(object_id_is(S("Sandbox"), span_str(id)));
+    assert_string_not_equal(id, ALICE);
+}
+
+/* Calls of one object that is not here wait for one opening, and are done in their order. */
+static void calls_open_their_object(void **state)
+{
+    (void)state;
+    started();
+    TELL(RUNTIME_CALL, "5", ALICE, "$policy", "[]");
+    TELL(RUNTIME_CALL, "6", ALICE, "nope", "[]");
+    EXPECT(RUNTIME_OBJECT, "1|" ALICE "||");
+    TELL(RUNTIME_OBJECT_DONE, "1", "ok", "{\"v\":1,\"denied\":[\"kept.test\"]}", "{}", "Sandbox",
+         "alice");
+    run();
+    assert_non_null(strstr(t.text, "5|ok|"));
+    assert_non_null(strstr(t.text, "\"denied\":[\"kept.test\"]"));
+    EXPECT(RUNTIME_REPLY, "6|error|the class Sandbox has no method of that name");
+    assert_string_equal(instance_find(t.rt, S(ALICE))->name, "alice");
+    /* Its sandbox starts: the policy is there before. */
+    add(ALICE, "Sandbox", "{}", "");
+    run();
+    assert_non_null(strstr(t.text, "1|ok|"));
+    assert_non_null(instance_find(t.rt, S(ALICE))->door.gate);
+    TELL(RUNTIME_INSTANCE_STARTED, ALICE, "new");
+    TELL(RUNTIME_INSTANCE_ENDED, "7", ALICE, "0", "");
+    EXPECT(RUNTIME_REPLY, "7|ok|null");
+    assert_null(instance_find(t.rt, S(ALICE))->door.gate);
+    TELL(RUNTIME_CALL, "8", ALICE, "$policy", "[]");
+    run();
+    assert_non_null(strstr(t.text, "\"denied\":[\"kept.test\"]"));
+}
+
+static void an_object_that_cannot_be_made(void **state)
+{
+    (void)state;
+    started();
+    TELL(RUNTIME_CALL, "5", ALICE, "$policy", "[]");
+    EXPECT(RUNTIME_OBJECT, "1|" ALICE "||");
+    TELL(RUNTIME_OBJECT_DONE, "1", "ok", "{\"v\":", "{}", "Sandbox", "alice");
+    run();
+    assert_non_null(strstr(t.text, "5|error|"));
+    assert_null(instance_find(t.rt, S(ALICE)));
+    /* An answer that nobody waits for is nothing. */
+    TELL(RUNTIME_OBJECT_DONE, "1", "ok", "", "{}", "Sandbox", "alice");
+    TELL(RUNTIME_FIRE, "6", "scheduled", "", "", "", "{}");
+    EXPECT(RUNTIME_REPLY, "6|error|the module's default export has no scheduled()");
 }
 
 static void decides(const char *decision)
@@ -318,6 +385,9 @@ int main(void)
         TEST(nothing_before_the_start),
         TEST(instances_come_and_go),
         TEST(check_answers_by_the_policy),
+        TEST(names_have_ids),
+        TEST(calls_open_their_object),
+        TEST(an_object_that_cannot_be_made),
         TEST(change_answers_once_it_is_saved),
         TEST(changes_queue),
         TEST(calls_that_cannot_be),
