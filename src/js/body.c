@@ -42,6 +42,24 @@ static void on_ready(void *arg)
     js_enter(v, ENTRY_BODY_READY, 1, &number);
 }
 
+uint32_t js_reader_adopt(struct js_version *v, struct source *s)
+{
+    struct js_reader *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        source_close(s);
+        return 0;
+    }
+    r->version = v;
+    r->source = s;
+    r->number = js_table_add(&v->readers, r);
+    if (r->number == 0) {
+        source_close(s);
+        free(r);
+        return 0;
+    }
+    return r->number;
+}
+
 /* (kind, id, coding) -> reader, or 0 when the body is gone */
 JS_NATIVE(js_native_body_open)
 {
@@ -54,20 +72,7 @@ JS_NATIVE(js_native_body_open)
     if (s != NULL && coding <= JS_CODING_BROTLI) {
         s = js_decode(s, (enum js_coding)coding);
     }
-    struct js_reader *r = s != NULL ? calloc(1, sizeof *r) : NULL;
-    if (r == NULL) {
-        source_close(s);
-        return JSValueMakeNumber(ctx, 0);
-    }
-    r->version = v;
-    r->source = s;
-    r->number = js_table_add(&v->readers, r);
-    if (r->number == 0) {
-        source_close(s);
-        free(r);
-        return JSValueMakeNumber(ctx, 0);
-    }
-    return JSValueMakeNumber(ctx, r->number);
+    return JSValueMakeNumber(ctx, s != NULL ? js_reader_adopt(v, s) : 0);
 }
 
 /* (reader) -> Uint8Array, null at the end, undefined for later, false when it broke */

@@ -53,6 +53,10 @@ enum js_entry {
     ENTRY_SCHEDULED,
     ENTRY_ALARM,
     ENTRY_OBJECT_DONE,
+    ENTRY_CONTAINER_DONE,
+    ENTRY_PROCESS_ENDED,
+    ENTRY_CONTAINER_STARTED,
+    ENTRY_CONTAINER_ENDED,
     ENTRY_COUNT
 };
 
@@ -144,8 +148,13 @@ bool js_sourcemap_find(struct js_sourcemap *m, uint32_t line, uint32_t column, s
 /* A stack of the engine's becomes one as node prints it; our own frames are left out. */
 void js_stack_map(struct js_sourcemap *m, struct span stack, struct buf *out);
 
-/* -- body.c, stream.c, classes.c ------------------------------------------------------------ */
+/* -- body.c, exchange.c, stream.c, classes.c ------------------------------------------------ */
 void js_readers_close(struct js_version *v);
+/* A reader over s, which is given; 0: memory is out, and s was closed. */
+uint32_t js_reader_adopt(struct js_version *v, struct source *s);
+/* Fills body (zeroed) from its kind and the value that goes with it: an id, bytes or a string
+ * (into scratch buffer `slot`), a stream's number. false: it does not fit. */
+bool js_body_of(JSContextRef ctx, uint32_t kind, JSValueRef value, int slot, struct js_body *body);
 void js_streams_orphan(struct js_version *v);
 struct source *js_stream_source(struct js_version *v, uint32_t number); /* given; NULL: none */
 void js_classes_free(struct js_version *v);

@@ -59,12 +59,11 @@ JS_NATIVE(js_native_response_headers)
     return header_text(ctx, js_uint(ctx, argv[0]), js_running(ctx)->host->response_headers);
 }
 
-/* Fills body from its kind and the value that goes with it: an id, bytes or a stream's number. */
-static bool body_of(JSContextRef ctx, uint32_t flags, JSValueRef value, struct js_body *body)
+bool js_body_of(JSContextRef ctx, uint32_t kind, JSValueRef value, int slot, struct js_body *body)
 {
     struct js_version *v = js_running(ctx);
     bool ok = true;
-    body->kind = (enum js_body_kind)(flags >> FLAG_BODY_SHIFT & FLAG_BODY);
+    body->kind = (enum js_body_kind)kind;
     switch (body->kind) {
     case JS_BODY_NONE:
         break;
@@ -73,7 +72,7 @@ static bool body_of(JSContextRef ctx, uint32_t flags, JSValueRef value, struct j
         body->id = js_uint(ctx, value);
         break;
     case JS_BODY_BYTES:
-        body->bytes = js_text_bytes(ctx, value, SLOT_BODY, &ok);
+        body->bytes = js_text_bytes(ctx, value, slot, &ok);
         break;
     case JS_BODY_SOURCE:
         body->source = js_stream_source(v, js_uint(ctx, value));
@@ -83,7 +82,7 @@ static bool body_of(JSContextRef ctx, uint32_t flags, JSValueRef value, struct j
     return ok;
 }
 
-/* (fetch, task, base, flags, log, method|null, url|null, body) -> started */
+/* (fetch, task, base, flags, log, method|null, url|null, body, instance or 0, port) -> started */
 JS_NATIVE(js_native_fetch)
 {
     struct js_version *v = js_running(ctx);
@@ -100,7 +99,14 @@ JS_NATIVE(js_native_fetch)
         .url = js_text_latin1(ctx, argv[6], SLOT_URL, &ok),
         .redirect = (enum js_redirect)(flags & FLAG_REDIRECT),
     };
-    ok = ok && body_of(ctx, flags, argv[7], &f.body);
+    uint32_t instance = js_uint(ctx, argv[8]);
+    if (instance != 0) {
+        struct js_instance *inst = js_table_get(&v->instances, instance);
+        f.sandbox = inst != NULL ? inst->owner : NULL;
+        f.port = (uint16_t)js_uint(ctx, argv[9]);
+        ok = ok && f.sandbox != NULL;
+    }
+    ok = ok && js_body_of(ctx, flags >> FLAG_BODY_SHIFT & FLAG_BODY, argv[7], SLOT_BODY, &f.body);
     JSUnlock(ctx);
     return JSValueMakeBoolean(ctx, ok && v->host->fetch(v->arg, &f));
 }
@@ -136,7 +142,7 @@ JS_NATIVE(js_native_done)
                     .log = js_text_latin1(ctx, argv[4], SLOT_LOG, &ok)},
         .more = (flags & FLAG_MORE) != 0,
     };
-    ok = ok && body_of(ctx, flags, argv[5], &res.body);
+    ok = ok && js_body_of(ctx, flags >> FLAG_BODY_SHIFT & FLAG_BODY, argv[5], SLOT_BODY, &res.body);
     JSUnlock(ctx);
     if (!ok) {
         return fail(ctx, task, SPAN_LIT("the response does not fit into memory"),

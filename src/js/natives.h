@@ -40,6 +40,7 @@ JSObjectRef js_natives_object(JSContextRef ctx);
     X(wall, js_native_wall)                                                                        \
     X(kv, js_native_kv)                                                                            \
     X(policySet, js_native_policy_set)                                                             \
+    X(container, js_native_container)                                                              \
     X(secret, js_native_secret)                                                                    \
     X(log, js_native_log)                                                                          \
     X(mapStack, js_native_map_stack)                                                               \

@@ -90,8 +90,19 @@ function gone() {
 export function bodyReady(number) {
   const body = readers[number];
   if (body === undefined) return;
-  enter(body.owner.task === undefined ? body.owner : body.owner.task);
+  enter(body.owner.waiting ?? body.owner.task ?? body.owner);
   body.ready();
+}
+
+// A body over a reader that the host has given already. owner has `reader` and `task`, and may
+// have `waiting`: the task in whose turn the next chunk is taken.
+export function adoptReader(number, owner) {
+  const body = new NativeBody(SOURCE, 0, owner);
+  body.touched = true;
+  body.reader = number;
+  readers[number] = body;
+  owner.reader = body;
+  return body;
 }
 
 class BytesBody {

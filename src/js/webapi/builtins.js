@@ -1,32 +1,52 @@
 // What the built-in modules export.
 
-import { Container, Sandbox } from './container.js';
+import { Container } from './container.js';
 import { RpcTarget, WorkerEntrypoint, WorkflowEntrypoint } from './bases.js';
 import { exported } from './entrypoints.js';
 import { env, noLocalForm } from './env.js';
 import { DurableObject } from './objects.js';
+import { Sandbox } from './sandbox.js';
+import { classes, mountClasses } from './sandbox/errors.js';
+import { getContainer, getRandom, getSandbox, loadBalance, proxyTerminal, proxyToSandbox,
+  switchPort } from './sandbox/names.js';
+import { asyncIterableToSSEStream, collectFile, parseSSEStream, responseToAsyncIterable,
+  streamFile } from './sandbox/sse.js';
 import { noTask, owner, waitOn } from './task.js';
 
 class ContainerProxy extends WorkerEntrypoint {} // accepted as an export and never called
 
-function refuse(name) {
-  return { [name]() {
-    throw noLocalForm(`${name}()`);
+const PROCESS_STATES = ['starting', 'running', 'completed', 'failed', 'killed', 'error'];
+const isProcessStatus = (value) => PROCESS_STATES.includes(value);
+
+// Parts of the SDK that talk to its own server in the container: there is none.
+function refused(name) {
+  return { [name]: class {
+    constructor() {
+      throw noLocalForm(`new ${name}()`);
+    }
   } }[name];
 }
+const clients = Object.fromEntries([
+  'BackupClient', 'CodeInterpreter', 'CommandClient', 'FileClient', 'GitClient', 'PortClient',
+  'ProcessClient', 'SandboxClient', 'UtilityClient',
+].map((name) => [name, refused(name)]));
 
 const containers = {
-  Container, ContainerProxy,
+  Container, ContainerProxy, getContainer, getRandom, loadBalance, switchPort,
   outboundParams: (handler, params) => params,
-  getContainer: refuse('getContainer'),
-  getRandom: refuse('getRandom'),
-  loadBalance: refuse('loadBalance'),
-  switchPort: refuse('switchPort'),
 };
 const sandbox = {
-  ...containers, Sandbox,
-  getSandbox: refuse('getSandbox'),
-  proxyToSandbox: refuse('proxyToSandbox'),
+  ...containers, ...clients, ...classes, ...mountClasses,
+  Sandbox, getSandbox, proxyTerminal, proxyToSandbox,
+  asyncIterableToSSEStream, collectFile, parseSSEStream, responseToAsyncIterable, streamFile,
+  isProcessStatus,
+  isExecResult: (value) => typeof value?.exitCode === 'number' && typeof value.success === 'boolean' &&
+    typeof value.stdout === 'string' && typeof value.stderr === 'string',
+  isProcess: (value) => typeof value?.id === 'string' && typeof value.command === 'string' &&
+    isProcessStatus(value.status),
+  // Failures of the platform that a caller may try again: here a sandbox is there or it is not.
+  isDurableObjectCodeUpdateReset: () => false,
+  isPlatformTransientError: (error) => error?.name === 'OperationInterruptedError',
 };
 
 export const modules = new Map([

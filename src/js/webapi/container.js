@@ -1,8 +1,18 @@
-// Container and Sandbox: statics, setters, and the facts that policy needs of an instance.
+// Container: statics, properties, and the methods of a sandbox's life.
 
-import { callBegin, callTake } from './env.js';
-import { DurableObject, isConstructing, recordOf } from './objects.js';
-import { owner, noTask } from './task.js';
+import { DurableObject, recordOf } from './bases.js';
+import { Request } from './request.js';
+import { Response } from './response.js';
+import { SETTERS, policySet } from './policy.js';
+import { lifeOf } from './sandbox/life.js';
+import { PORT_HEADER } from './sandbox/names.js';
+import { portFetch, portNumber, waitForPort } from './sandbox/ports.js';
+import { signalNumber } from './sandbox/run.js';
+import { deleteSchedules, getSchedule, listSchedules, runDue, schedule } from './sandbox/schedule.js';
+
+const PORT_READY_MS = 20000;
+const POLL_MS = 300;
+const ANY_PORT = 33; // asked when a class names none: whether the container is up at all
 
 // class -> what was assigned through the accessors. A `static` field defines a property of its own
 // instead; classes.js reads both.
@@ -22,34 +32,46 @@ function found(cls, name) {
   return undefined;
 }
 
-const SETTERS = [
-  'setOutboundHandler', 'removeOutboundHandler', 'setOutboundByHost', 'setOutboundByHosts',
-  'removeOutboundByHost', 'setAllowedHosts', 'setDeniedHosts', 'allowHost', 'denyHost',
-  'removeAllowedHost', 'removeDeniedHost',
-];
-
-function policySet(object, method, args) {
+export function instanceOfObject(object) {
   const instance = recordOf.get(object);
-  if (instance === undefined) throw new Error(`${method}: not an instance that Sallyport made`);
-  if (isConstructing(instance)) throw new Error(`${method}: not possible in the constructor`);
-  const task = owner();
-  if (task === null) throw noTask(method);
-  while (args.length !== 0 && args[args.length - 1] === undefined) args.pop();
-  const json = JSON.stringify(args);
-  return callBegin(task, (call) => native.policySet(call, instance.number, method, json, facts(object)));
+  if (instance === undefined) throw new Error('This is not an object that Sallyport made.');
+  return instance;
 }
 
-export function policyDone(call, error) {
-  const p = callTake(call);
-  if (p === null) return;
-  if (error === null) p.resolve(undefined);
-  else p.reject(new Error(error));
+function life(object) {
+  return lifeOf(instanceOfObject(object));
+}
+
+function portsOf(object, ports) {
+  if (ports !== undefined && ports !== null) return Array.isArray(ports) ? ports : [ports];
+  if (object.requiredPorts?.length > 0) return object.requiredPorts;
+  return object.defaultPort === undefined ? [] : [object.defaultPort];
+}
+
+// containerFetch(request, port?) or containerFetch(url, init?, port?)
+function fetchArgs(object, input, portOrInit, port) {
+  let request = input;
+  if (Request.is(input)) {
+    port = typeof portOrInit === 'number' ? portOrInit : port;
+  } else {
+    const url = new URL(`${input}`, 'http://container');
+    const init = typeof portOrInit === 'object' && portOrInit !== null ? portOrInit : undefined;
+    if (typeof portOrInit === 'number') port = portOrInit;
+    request = new Request(url, init);
+  }
+  port ??= object.defaultPort;
+  if (port === undefined) {
+    throw new Error('No port specified for the request: set defaultPort in the class, or give containerFetch() a port.');
+  }
+  return { request, port: portNumber(port) };
 }
 
 export class Container extends DurableObject {
   defaultPort = undefined;
   requiredPorts = undefined;
   sleepAfter = '10m';
+  labels = {};
+  pingEndpoint = 'ping';
   envVars = {};
   entrypoint = undefined;
   enableInternet = true;
@@ -89,6 +111,110 @@ export class Container extends DurableObject {
   static set outboundProxies(handlers) {
     this.outboundHandlers = handlers;
   }
+
+  // -- life -----------------------------------------------------------------------------------
+
+  async start(startOptions = undefined, waitOptions = undefined) {
+    void waitOptions; // a sandbox is there or fails: nothing is polled for
+    await life(this).ensure(startOptions ?? {});
+  }
+  async startAndWaitForPorts(portsOrArgs = undefined, cancellation = undefined, startOptions = undefined) {
+    if (typeof portsOrArgs === 'object' && portsOrArgs !== null && !Array.isArray(portsOrArgs)) {
+      ({ ports: portsOrArgs, cancellationOptions: cancellation, startOptions } = portsOrArgs);
+    }
+    const { abort, portReadyTimeoutMS = PORT_READY_MS, waitInterval = POLL_MS } = cancellation ?? {};
+    await life(this).ensure(startOptions ?? {});
+    for (const portToCheck of portsOf(this, portsOrArgs)) {
+      await this.waitForPort({
+        portToCheck, signal: abort, waitInterval, retries: Math.ceil(portReadyTimeoutMS / waitInterval),
+      });
+    }
+    life(this).healthy();
+  }
+  async waitForPort(waitOptions) {
+    const mine = life(this);
+    try {
+      return await waitForPort(instanceOfObject(this), { ...waitOptions, portToCheck: waitOptions.portToCheck ?? ANY_PORT });
+    } catch (e) {
+      if (!waitOptions.signal?.aborted) await mine.tellError(e);
+      throw e;
+    }
+  }
+  // Resolves once it has ended.
+  async stop(signal = 'SIGTERM') {
+    await life(this).end('stop', { signal: signalNumber(signal) });
+  }
+  async destroy() {
+    await life(this).end('destroy', {});
+  }
+  async getState() {
+    return { ...life(this).status };
+  }
+  renewActivityTimeout() {
+    life(this).renew();
+  }
+  onStart() {}
+  onStop() {}
+  onError(error) {
+    globalThis.console.error('Container error:', error);
+    throw error;
+  }
+  async onActivityExpired() {
+    await this.stop();
+  }
+
+  // -- schedules ------------------------------------------------------------------------------
+
+  schedule(when, callback, payload = undefined) {
+    return schedule(this, when, callback, payload);
+  }
+  getSchedule(id) {
+    return getSchedule(this, id);
+  }
+  listSchedules(callback) {
+    return listSchedules(this, callback);
+  }
+  deleteSchedules(callback) {
+    deleteSchedules(this, callback);
+  }
+  async alarm() {
+    await runDue(this);
+  }
+
+  // -- HTTP to it -----------------------------------------------------------------------------
+
+  async containerFetch(input, portOrInit = undefined, portParam = undefined) {
+    const { request, port } = fetchArgs(this, input, portOrInit, portParam);
+    const mine = life(this);
+    return mine.use(async () => {
+      if (!mine.readyPorts.has(port)) {
+        try {
+          await this.startAndWaitForPorts(port, { abort: request.signal });
+        } catch (e) {
+          return new Response(`Failed to start container: ${e.message}`, { status: 500 });
+        }
+      }
+      try {
+        return await portFetch(instanceOfObject(this), port, request);
+      } catch (e) {
+        if (request.signal.aborted) throw e;
+        mine.readyPorts.delete(port);
+        return new Response(`Error proxying request to container: ${e.message}`, { status: 500 });
+      }
+    });
+  }
+  async fetch(request) {
+    let port = this.defaultPort;
+    const wanted = request.headers.get(PORT_HEADER);
+    if (wanted !== null) {
+      port = parseInt(wanted, 10);
+      if (Number.isNaN(port)) throw new Error('port value from switchPort is not a number');
+    } else if (port === undefined) {
+      throw new Error('No port configured for this container. Set the `defaultPort` in your Container subclass, ' +
+        'or specify a port with `container.fetch(switchPort(request, port))`.');
+    }
+    return this.containerFetch(request, port);
+  }
 }
 for (const method of SETTERS) {
   Object.defineProperty(Container.prototype, method, {
@@ -96,36 +222,5 @@ for (const method of SETTERS) {
     value: { async [method](...args) {
       return policySet(this, method, args);
     } }[method],
-  });
-}
-
-export class Sandbox extends Container {}
-
-function isList(value) {
-  return Array.isArray(value) && value.every((v) => typeof v === 'string');
-}
-
-function listFact(object, name) {
-  const value = object[name];
-  if (value === undefined || value === null) return null;
-  if (!isList(value)) throw new TypeError(`${name} is not an array of strings`);
-  return value;
-}
-
-function boolFact(object, name) {
-  const value = object[name];
-  if (typeof value !== 'boolean') throw new TypeError(`${name} is not a boolean`);
-  return value;
-}
-
-// What policy needs of an instance, as JSON.
-export function facts(object) {
-  if (!(object instanceof Container)) return '{}';
-  return JSON.stringify({
-    allowedHosts: listFact(object, 'allowedHosts'),
-    deniedHosts: listFact(object, 'deniedHosts'),
-    enableInternet: boolFact(object, 'enableInternet'),
-    interceptHttps: boolFact(object, 'interceptHttps'),
-    allowedTcp: listFact(object, 'allowedTcp'),
   });
 }

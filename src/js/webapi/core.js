@@ -20,7 +20,9 @@ import { clearTimeout, setInterval, setTimeout, timerDue } from './timers.js';
 import { URL, URLSearchParams } from './url.js';
 import { warm } from './warm.js';
 import { scheduled, serve } from './worker.js';
-import { policyDone } from './container.js';
+import { policyDone } from './policy.js';
+import { containerDone } from './sandbox/calls.js';
+import { containerEnded, containerStarted, processEnded } from './sandbox/life.js';
 import { objectDone } from './namespace.js';
 import { instanceDestroy, instanceIdle } from './objects.js';
 
@@ -94,4 +96,5 @@ export const entries = [
   fetchFailed, kvDone, policyDone, secretChanged, timerDue, bodyReady, streamPull, streamClosed,
   createInstance, instanceDestroy,
   instanceIdle, idle, serve, scheduled, alarm, objectDone,
+  containerDone, processEnded, containerStarted, containerEnded,
 ];

@@ -117,7 +117,8 @@ export function promisesCoding(headers) {
 
 export const NO_BODY = { kind: NONE, value: null, given: null };
 
-function start(request, task) {
+// target: null for the world, or {instance, port}: a server inside that instance's sandbox.
+function start(request, task, target) {
   const id = freeIds.length !== 0 ? freeIds.pop() : fetches.length;
   if (id > FETCHES_MAX) throw new Error('Too many fetches at once.');
   const f = new Fetch(id);
@@ -144,7 +145,8 @@ function start(request, task) {
     (body.kind << BODY_SHIFT);
   const started = native.fetch(
     id, task.id, base === null ? 0 : base.task.id, flags, log === '' ? null : log,
-    Request.ownMethod(request), Request.ownUrl(request), body.value);
+    Request.ownMethod(request), Request.ownUrl(request), body.value,
+    target === null ? 0 : target.instance.number, target === null ? 0 : target.port);
   if (body.given !== null) body.given.release();
   if (!started) {
     f.release();
@@ -155,6 +157,10 @@ function start(request, task) {
 }
 
 export function fetch(input, init = undefined) {
+  return fetchFrom(null, input, init);
+}
+
+export function fetchFrom(target, input, init) {
   try {
     let request = input;
     if (init !== undefined || !Request.is(input)) request = new Request(input, init);
@@ -163,7 +169,7 @@ export function fetch(input, init = undefined) {
     if (task === null) throw noTask('fetch()');
     const signal = Request.signal(request);
     if (signal !== null && signal.aborted) return Promise.reject(signal.reason);
-    const f = start(request, task);
+    const f = start(request, task, target);
     if (signal !== null) {
       const listener = () => f.abort(signal.reason);
       signal.addEventListener('abort', listener, { once: true });

@@ -13,7 +13,7 @@ import {
   CALL, HANDLER, WORKER, answered, begin, end, endWhenDone, enter, runningTasks, tasks,
 } from './task.js';
 import { env } from './env.js';
-import { facts } from './container.js';
+import { facts } from './policy.js';
 import { objectFailed } from './namespace.js';
 import { anyBusy, instanceCreate, instanceOf, publicMethod, runEvent } from './objects.js';
 

@@ -2,7 +2,8 @@
 
 import { DurableObject } from './bases.js';
 import { modules } from './builtins.js';
-import { Container, Sandbox, assigned } from './container.js';
+import { Container, assigned } from './container.js';
+import { Sandbox } from './sandbox.js';
 import { exportAll, isEntrypointClass } from './entrypoints.js';
 import { bindModule, boundClasses } from './env.js';
 

@@ -1,7 +1,178 @@
-// ctx.container: the low-level calls of a sandbox.
+// ctx.container: what a Durable Object of the 1.0 form has of its sandbox.
 
+import { streams } from './body.js';
 import { noLocalForm } from './env.js';
+import { errorText } from './inspect.js';
+import { ERROR, log } from './log.js';
+import { asInstance } from './sandbox/calls.js';
+import { lifeOf } from './sandbox/life.js';
+import { portFetch, portNumber } from './sandbox/ports.js';
+import { COLLECT_MAX, Collected, drain, envOf, exitCodeOf, interrupted, killOnAbort, run, signalNumber } from './sandbox/run.js';
+
+function rawStream(output) {
+  const { ReadableStream } = streams();
+  return new ReadableStream({
+    async pull(controller) {
+      let chunk = output.next();
+      if (chunk instanceof Promise) chunk = await chunk;
+      if (chunk === null) controller.close();
+      else controller.enqueue(chunk);
+    },
+    cancel() {
+      output.cancel();
+    },
+  }, { highWaterMark: 0 });
+}
+
+async function everything(stream) {
+  if (stream === null) return new ArrayBuffer(0);
+  const reader = stream.getReader();
+  const all = new Collected();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    if (!all.add(next.value, COLLECT_MAX, { size: 0 })) {
+      reader.cancel().catch(() => {});
+      throw new Error(`The command wrote more than ${COLLECT_MAX} bytes, which output() does not collect: read stdout.`);
+    }
+  }
+  return all.bytes().slice().buffer;
+}
+
+class ExecProcess {
+  #running;
+  constructor(running, options, stdin) {
+    this.#running = running;
+    this.pid = running.pid;
+    this.stdin = stdin;
+    const keep = (output, how) => {
+      if (how !== 'ignore') return rawStream(output);
+      drain(output, () => true).catch(() => {});
+      return null;
+    };
+    this.stdout = keep(running.out, options.stdout);
+    this.stderr = options.stderr === 'combined' ? null : keep(running.err, options.stderr);
+    this.exitCode = running.ended.then((end) => {
+      if (end.how === 'lost') throw interrupted('exec');
+      return exitCodeOf(end);
+    });
+    this.exitCode.catch(() => {}); // told to whoever asks
+  }
+  async output() {
+    const [stdout, stderr, exitCode] = await Promise.all(
+      [everything(this.stdout), everything(this.stderr), this.exitCode]);
+    return { stdout, stderr, exitCode };
+  }
+  kill(signal = 15) {
+    this.#running.kill(signalNumber(signal)).catch((e) => log(ERROR, `kill: ${errorText(e)}`));
+  }
+  resize() {
+    throw noLocalForm('resize() of a process without a terminal');
+  }
+}
+
+function stdinOf(how) {
+  if (how === 'pipe') {
+    const { TransformStream } = streams();
+    const { readable, writable } = new TransformStream();
+    return { input: readable, stdin: writable };
+  }
+  return { input: how ?? null, stdin: null };
+}
+
+export class RawContainer {
+  #instance;
+  constructor(instance) {
+    this.#instance = instance;
+  }
+  get running() {
+    const life = lifeOf(this.#instance);
+    return life.running || life.starting !== null;
+  }
+  start(options = {}) {
+    if (this.running) throw new Error('start() cannot be called on a container that is already running.');
+    const life = lifeOf(this.#instance);
+    const begun = asInstance(this.#instance, () => life.ensure({
+      envVars: options.env, entrypoint: options.entrypoint, enableInternet: options.enableInternet === true,
+    }));
+    begun.catch((e) => log(ERROR, errorText(e)));
+    life.begun = begun;
+  }
+  // Settles when the container has ended; an exit status that is not 0 is an error.
+  async monitor() {
+    const life = lifeOf(this.#instance);
+    if (!this.running) throw new Error('monitor() needs a container that is running.');
+    if (life.starting !== null) await life.starting;
+    return new Promise((resolve, reject) => {
+      life.monitors.push((exitCode, why, asked) => {
+        if (asked || (exitCode === 0 && why === '')) resolve();
+        else reject(Object.assign(
+          new Error(why !== '' ? why : `Container exited with unexpected exit code: ${exitCode}`), { exitCode }));
+      });
+    });
+  }
+  async destroy() {
+    const life = lifeOf(this.#instance);
+    if (life.starting !== null) await life.starting.catch(() => {});
+    await life.end('destroy', {});
+  }
+  signal(number) {
+    const life = lifeOf(this.#instance);
+    if (!this.running) throw new Error('signal() needs a container that is running.');
+    asInstance(this.#instance, () => life.end('stop', { signal: signalNumber(number) }))
+      .catch((e) => log(ERROR, `signal: ${errorText(e)}`));
+  }
+  async exec(argv, options = {}) {
+    if (!Array.isArray(argv) || argv.length === 0) throw new TypeError('exec: the command is not an array of strings');
+    if (options.pty !== undefined && options.pty !== false) throw noLocalForm('exec() with pty');
+    if (options.user !== undefined) throw noLocalForm('exec() with user');
+    if (options.stderr === 'combined') throw noLocalForm('exec() with stderr "combined"');
+    const { input, stdin } = stdinOf(options.stdin);
+    const running = await lifeOf(this.#instance).use(() => run(this.#instance,
+      { argv: argv.map((a) => `${a}`), cwd: options.cwd, env: envOf(options.env) }, input));
+    const unlisten = killOnAbort(options.signal, running);
+    running.ended.then(unlisten);
+    return new ExecProcess(running, options, stdin);
+  }
+  getTcpPort(port) {
+    portNumber(port);
+    const instance = this.#instance;
+    return {
+      fetch: (input, init = undefined) => lifeOf(instance).use(() => portFetch(instance, port, input, init)),
+      connect() {
+        throw noLocalForm('getTcpPort().connect()');
+      },
+    };
+  }
+  // A destination's requests go to fetcher from the next one on, also before the start.
+  interceptOutboundHttp(address, fetcher) {
+    return this.#intercept(false, address, fetcher);
+  }
+  interceptOutboundHttps(address, fetcher) {
+    return this.#intercept(true, address, fetcher);
+  }
+  interceptAllOutboundHttp(fetcher) {
+    return this.#intercept(false, '0.0.0.0/0', fetcher); // stands for names and IPv6 too
+  }
+  async #intercept(tls, address, fetcher) {
+    void fetcher;
+    throw noLocalForm(`interceptOutbound${tls ? 'Https' : 'Http'}("${address}")`);
+  }
+  async setInactivityTimeout(ms) {
+    const life = lifeOf(this.#instance);
+    if (typeof ms !== 'number' || !(ms > 0)) throw new TypeError('setInactivityTimeout: not a positive number of ms');
+    life.sleepAfter = ms / 1000;
+    life.rearm();
+  }
+}
+for (const name of ['interceptOutboundTcp', 'snapshotDirectory', 'snapshotContainer', 'inspect']) {
+  Object.defineProperty(RawContainer.prototype, name, {
+    configurable: true, writable: true,
+    value: { [name]() {
+      throw noLocalForm(`ctx.container.${name}()`);
+    } }[name],
+  });
+}
 
 export function containerOf(instance) {
-  throw noLocalForm('ctx.container');
+  instance.container ??= new RawContainer(instance);
+  return instance.container;
 }
