@@ -1,10 +1,10 @@
 #include "store/sqlite.h"
-#include "base/cleanup.h"
+#include "store/files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #define SCHEMA_VERSION 2
 #define BUSY_MS        5000
@@ -107,33 +107,6 @@ int db_error(const struct db *db, int code, struct error *err)
     }
 }
 
-/* Made by us, so that nobody else can read it for a moment. */
-static int make_file(const struct db *db, struct error *err)
-{
-    cleanup_close int fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return fd < 0 ? error_set(err, errno, "store %s", db->path) : 0;
-}
-
-static int make_dir(const struct db *db, struct error *err)
-{
-    cleanup_free char *path = strdup(db->dir);
-    for (char *p = path; p != NULL && *p != '\0';) {
-        p += 1 + strcspn(p + 1, "/");
-        char old = *p;
-        *p = '\0';
-        struct stat st;
-        int why = mkdir(path, 0700) < 0 ? errno : 0;
-        if (why != 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))) {
-            return error_set(err, 0,
-                             "store folder %s: %s: set XDG_STATE_HOME to a folder that you can "
-                             "write",
-                             path, strerror(why));
-        }
-        *p = old;
-    }
-    return path != NULL ? 0 : error_set(err, ENOMEM, "store folder %s", db->dir);
-}
-
 static int query_number(sqlite3 *handle, const char *sql, int *out)
 {
     sqlite3_stmt *st = NULL;
@@ -177,8 +150,8 @@ int db_open(struct db *db, bool write, struct error *err)
                        ? 0
                        : error_set(err, errno, "store %s", db->path);
         }
-        int rc = make_dir(db, err);
-        rc = rc < 0 ? rc : make_file(db, err);
+        int rc = store_make_folder(db->dir, err);
+        rc = rc < 0 ? rc : store_make_file(db->path, err);
         if (rc < 0) {
             return rc;
         }

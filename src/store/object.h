@@ -24,14 +24,15 @@
 #define OBJECT_VALUES_MAX  100u                /* values bound to one query */
 #define OBJECT_COLUMNS_MAX 100u                /* columns of a table or of a result */
 #define OBJECT_SIZE_MAX    (UINT64_C(1) << 30) /* bytes of a file, unless the opener says else */
-#define OBJECT_STEP_MS     1000u               /* CPU time that one step of a query may take */
+#define OBJECT_STEP_MS     500u                /* CPU time that one step of a query may take */
 #define OBJECT_QUERIES_MAX 64u                 /* queries open at once: an older one is ended */
 #define OBJECT_DEPTH_MAX   16u                 /* transactions inside each other */
 
 struct object_db;
 
 /* path is kept as a copy, and nothing is opened yet; size_max 0: OBJECT_SIZE_MAX. NULL: memory is
- * out. Closing rolls back what was not committed and ends queries: their handles are gone. */
+ * out. Who opens the same path gets the same storage, until each has closed it; the last close
+ * rolls back what was not committed and ends the queries. */
 struct object_db *object_db_open(const char *path, uint64_t size_max, struct error *err);
 void object_db_close(struct object_db *db);
 
@@ -87,21 +88,23 @@ struct object_value {
 struct object_query;
 
 /* Runs all statements of sql but the last, which gets the values and is run up to its first row.
- * Refused: ATTACH, BEGIN and its kin, PRAGMA but some that only tell, names that begin with _cf_.
- * A failure undoes all of it. The text of errors is SQLite's, as upstream spells it. */
+ * Refused: ATTACH, BEGIN and its kin, TEMP, most of PRAGMA, names that begin with _cf_. Each
+ * statement is done whole or not at all. The text of errors is SQLite's, as upstream spells it. */
 struct object_query *object_query_start(struct object_db *db, struct span sql,
                                         const struct object_value *values, size_t count,
                                         struct error *err);
 /* 1: a row is there (the first call gives the first); 0: the end. A query that was ended from
  * outside (rollback, too many) says so. */
 int object_query_next(struct object_query *q, struct error *err);
+/* It writes: committed once its last row was read or it was ended, whichever comes first. */
+bool object_query_writes(const struct object_query *q);
 size_t object_query_columns(const struct object_query *q);
 /* Both are lent until the next call on q. */
 struct span object_query_name(struct object_query *q, size_t column);
 struct object_value object_query_value(struct object_query *q, size_t column);
 /* So far, as near as SQLite tells: rows that were looked at, and rows changed. */
-void object_query_counts(struct object_query *q, uint64_t *read, uint64_t *written);
-void object_query_end(struct object_query *q); /* frees it; at any time before object_db_close */
+void object_query_counts(const struct object_query *q, uint64_t *read, uint64_t *written);
+void object_query_end(struct object_query *q); /* frees it; NULL is allowed */
 
 int object_size(struct object_db *db, uint64_t *bytes, struct error *err);
 
