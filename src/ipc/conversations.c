@@ -2,7 +2,7 @@
 
 /* name, type, fields, fewest and most descriptors */
 const struct ipc_rule ipc_launcher_hears[] = {
-    {"start", LAUNCHER_START, 1, 0, 0},
+    {"start", LAUNCHER_START, 1, 1, 1},
     {"go", LAUNCHER_GO, 1, 0, 0},
     {0},
 };

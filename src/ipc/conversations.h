@@ -14,7 +14,8 @@
 
 enum ipc_launcher_message {
     /* supervisor -> launcher */
-    LAUNCHER_START = 1, /* [spec json]                 fds: none. What to build (launcher/spec.h) */
+    LAUNCHER_START = 1, /* [spec json]  fds: the agent's end of its socket pair. What to build
+                           (launcher/spec.h) */
     LAUNCHER_GO, /* [CA certificate, PEM]       put it into the trust files, become bubblewrap */
     /* launcher -> supervisor */
     LAUNCHER_SOCKETS, /* []        fds: TCP capture listener, UDP DNS socket, TCP DNS listener,

@@ -2,8 +2,8 @@
  * start_report: what comes out of the pipe that the launcher hands over, read while it starts.
  *
  * bubblewrap writes the id of the sandbox's first process there, and its complaints; the agent says
- * "started" as its last word before the command runs, and closes it. Nothing that the sandbox's
- * command writes can arrive here.
+ * "started" once it is up, and closes it before anything of the user's runs. Nothing that the
+ * sandbox's commands write can arrive here.
  */
 #ifndef SALLYPORT_ISOLATE_START_REPORT_H
 #define SALLYPORT_ISOLATE_START_REPORT_H
@@ -20,7 +20,7 @@ struct isolate_start_report {
     size_t len;
     pid_t pid;    /* first process of the sandbox as seen from here, 0: not known so far. Signals
                      for the command go to it: it forwards them */
-    bool started; /* the command was started: its exit status is its own from now on */
+    bool started; /* the agent is up: the exit status is what it says from now on */
 };
 
 void isolate_start_report_init(struct isolate_start_report *r);

@@ -70,6 +70,9 @@ static bool put_view(struct buf *args, const struct view *v)
     if (v->spec->home == NULL) {
         ok = ok && PUT(args, "--size", TMP_SIZE, "--perms", "0700", "--tmpfs", v->user.home);
     }
+    if (v->spec->workspace) {
+        ok = ok && PUT(args, "--size", TMP_SIZE, "--perms", "0755", "--tmpfs", "/workspace");
+    }
     for (size_t i = 0; i < v->binds.count; i++) {
         snprintf(path, sizeof(path), "%s/bind-%zu", v->stage, i);
         ok = ok && PUT(args, v->binds.items[i].readonly ? "--ro-bind" : "--bind", path,
@@ -132,9 +135,8 @@ int bubblewrap_prepare(struct bubblewrap *b, const struct view *v, int report_fd
     if (rc < 0) {
         return rc;
     }
-    b->stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     b->args_fd = memfd_create("arguments", MFD_CLOEXEC);
-    if (b->stderr_fd < 0 || b->args_fd < 0) {
+    if (b->args_fd < 0) {
         return error_set(err, errno, "bubblewrap: make its arguments");
     }
     buf_init(&args, ARGS_MAX);
@@ -155,36 +157,23 @@ static int keep(int fd)
     return fcntl(fd, F_SETFD, 0) == 0 ? 0 : -errno;
 }
 
-int bubblewrap_become(struct bubblewrap *b, const struct spec *spec, struct error *err)
+int bubblewrap_become(struct bubblewrap *b, int agent_fd, struct error *err)
 {
     char args[16];
-    char stderr_number[16];
+    char socket[16];
+    char report[] = "2";
+    char name[] = "bwrap";
+    char option[] = "--args";
+    char end[] = "--";
+    char agent[] = ETC_INSTANCE_DIR "/agent";
     snprintf(args, sizeof(args), "%d", b->args_fd);
-    snprintf(stderr_number, sizeof(stderr_number), "%d", b->stderr_fd);
-    const size_t count = spec->argv.count;
-    char **argv = calloc(count + 9, sizeof(*argv));
-    if (argv == NULL) {
-        return error_set(err, ENOMEM, "bubblewrap");
-    }
-    const char *const head[] = {"bwrap",
-                                "--args",
-                                args,
-                                "--",
-                                ETC_INSTANCE_DIR "/agent",
-                                stderr_number,
-                                spec->tty ? "1" : "0",
-                                "--"};
-    const size_t head_count = sizeof(head) / sizeof(head[0]);
-    for (size_t i = 0; i < head_count; i++) {
-        argv[i] = strdup(head[i]);
-    }
-    memcpy(argv + head_count, spec->argv.items, count * sizeof(*argv));
-
+    snprintf(socket, sizeof(socket), "%d", agent_fd);
+    char *const argv[] = {name, option, args, end, agent, socket, report, NULL};
     int rc = isolate_fds_cloexec_from(3, err);
     if (rc < 0) {
         return rc;
     }
-    if (keep(b->args_fd) < 0 || keep(b->filter_fd) < 0 || keep(b->stderr_fd) < 0 ||
+    if (keep(b->args_fd) < 0 || keep(b->filter_fd) < 0 || keep(agent_fd) < 0 ||
         keep(b->report_fd) < 0 || dup2(b->report_fd, STDERR_FILENO) < 0) {
         return error_set(err, errno, "bubblewrap: hand over descriptors");
     }

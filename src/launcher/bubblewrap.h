@@ -11,14 +11,14 @@ struct bubblewrap {
                       the environment out of /proc/PID/cmdline */
     int filter_fd; /* BPF */
     int report_fd; /* the start report: becomes descriptor 2, and gets the child's pid */
-    int stderr_fd; /* the command's standard error */
     char *program; /* its path */
 };
 
 /* Everything that does not need the CA. report_fd is lent. */
 int bubblewrap_prepare(struct bubblewrap *b, const struct view *v, int report_fd,
                        struct error *err);
-/* Becomes it; returns only on failure. Descriptors that it does not need are closed by then. */
-int bubblewrap_become(struct bubblewrap *b, const struct spec *spec, struct error *err);
+/* Becomes it; returns only on failure. agent_fd, the agent's socket, goes in; descriptors that
+ * neither needs are closed by then. */
+int bubblewrap_become(struct bubblewrap *b, int agent_fd, struct error *err);
 
 #endif

@@ -35,6 +35,7 @@ struct launch {
     struct user user;
     struct view view;
     struct bubblewrap bubblewrap;
+    int agent;     /* the agent's end of its socket */
     int report[2]; /* the start report: ours to write, the supervisor's to read */
 };
 
@@ -53,22 +54,21 @@ static int take_spec(struct launch *l, struct error *err)
     buf_init(&body, IPC_BODY_MAX);
     int rc = receive(LAUNCHER_START, &msg, &body, err);
     if (rc >= 0) {
+        l->agent = steal_fd(&msg.fds[0]);
         rc = spec_parse(msg.fields[0], &l->spec, err);
     }
     buf_free(&body);
     return rc;
 }
 
-/* Nothing but 0, 1, 2 goes in, and these are no way out. */
-static int check_descriptors(const struct spec *spec, struct error *err)
+/* Nothing of ours goes in: what the agent has before it closes these is no way out. */
+static int check_descriptors(struct error *err)
 {
     for (int fd = 0; fd <= 2; fd++) {
         enum isolate_fd_kind kind = isolate_fd_classify(fd);
-        if (!isolate_fd_safe(kind) && !(kind == ISOLATE_FD_TERMINAL && spec->tty)) {
-            return error_set(err, 0,
-                             "descriptor %d is %s: a sandbox gets pipes, files or a "
-                             "terminal of ours",
-                             fd, isolate_fd_kind_name(kind));
+        if (!isolate_fd_safe(kind)) {
+            return error_set(err, 0, "launcher: descriptor %d is %s", fd,
+                             isolate_fd_kind_name(kind));
         }
     }
     return isolate_fds_cloexec_from(3, err);
@@ -150,7 +150,7 @@ static int launch(struct launch *l, struct error *err)
         rc = take_spec(l, err);
     }
     if (rc == 0) {
-        rc = check_descriptors(&l->spec, err);
+        rc = check_descriptors(err);
     }
     if (rc == 0) {
         rc = view_user(&l->spec, &l->user, err);
@@ -170,7 +170,7 @@ static int launch(struct launch *l, struct error *err)
     if (rc == 0) {
         rc = wait_for_go(l, err);
     }
-    return rc == 0 ? bubblewrap_become(&l->bubblewrap, &l->spec, err) : rc;
+    return rc == 0 ? bubblewrap_become(&l->bubblewrap, l->agent, err) : rc;
 }
 
 int main(void)
@@ -178,7 +178,7 @@ int main(void)
     static struct launch l;
     struct error err = {0};
     log_open("launcher", NULL);
-    l.report[0] = l.report[1] = -1;
+    l.agent = l.report[0] = l.report[1] = -1;
     if (launch(&l, &err) < 0) {
         const struct span why = span_str(err.text);
         (void)ipc_send_blocking(IPC_CHILD_FD, LAUNCHER_FAILED, &why, 1, NULL, 0, &err);

@@ -40,7 +40,6 @@ static int read_list(const json_t *value, const char *key, read_fn item, struct 
     if (!json_is_array(value) || count > SPEC_LIST_MAX || out->items != NULL) {
         return spec_bad(err, key, "a list");
     }
-    /* One more: argv ends with NULL. */
     out->items = calloc(count + 1, sizeof(*out->items));
     if (out->items == NULL) {
         return error_set(err, ENOMEM, "launcher: \"%s\"", key);
@@ -118,10 +117,9 @@ static int read_key(const char *key, const json_t *value, struct spec *s, struct
         read_fn item;
         struct spec_list *list;
     } lists[] = {
-        {"argv", read_string, &s->argv},           {"env", read_string, &s->env},
-        {"masks", read_string, &s->masks},         {"masked", read_path, &s->masked},
-        {"readonly", read_path, &s->readonly},     {"writable", read_path, &s->writable},
-        {"state_dirs", read_path, &s->state_dirs},
+        {"env", read_string, &s->env},         {"masks", read_string, &s->masks},
+        {"masked", read_path, &s->masked},     {"readonly", read_path, &s->readonly},
+        {"writable", read_path, &s->writable}, {"state_dirs", read_path, &s->state_dirs},
     };
     const struct {
         const char *key;
@@ -146,8 +144,8 @@ static int read_key(const char *key, const json_t *value, struct spec *s, struct
     if (strcmp(key, "binds") == 0) {
         return read_binds(value, s, err);
     }
-    if (strcmp(key, "tty") == 0 && json_is_boolean(value)) {
-        s->tty = json_is_true(value);
+    if (strcmp(key, "workspace") == 0 && json_is_boolean(value)) {
+        s->workspace = json_is_true(value);
         return 0;
     }
     if (strcmp(key, "uid") == 0) {
@@ -164,8 +162,8 @@ static int check_whole(struct spec *s, struct error *err)
     if (s->id == NULL || s->id[0] == '\0' || strlen(s->id) > 64 || strchr(s->id, '/') != NULL) {
         return spec_bad(err, "id", "an instance id");
     }
-    if (s->argv.count == 0 || s->cwd == NULL) {
-        return spec_bad(err, s->cwd == NULL ? "cwd" : "argv", "a value");
+    if (s->cwd == NULL) {
+        return spec_bad(err, "cwd", "a value");
     }
     for (size_t i = 0; i < s->env.count; i++) {
         if (strchr(s->env.items[i], '=') == NULL || s->env.items[i][0] == '=') {
@@ -211,7 +209,7 @@ static void list_free(struct spec_list *l)
 
 void spec_free(struct spec *s)
 {
-    struct spec_list *lists[] = {&s->argv,     &s->env,      &s->masks,     &s->masked,
+    struct spec_list *lists[] = {&s->env,      &s->masks,    &s->masked,
                                  &s->readonly, &s->writable, &s->state_dirs};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         list_free(lists[i]);

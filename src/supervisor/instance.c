@@ -26,7 +26,7 @@ struct instance {
     struct instance_config config;
     enum instance_phase phase;
 
-    struct launcher_link *launcher;
+    struct sandbox *sandbox;
     struct launcher_sockets sockets;
 
     struct sidecar_link *sidecar;
@@ -137,14 +137,14 @@ static int gate_open(struct instance *i, struct error *err)
 static void go_if_complete(struct instance *i)
 {
     bool complete = i->phase == INSTANCE_STARTING && i->sidecar_ready && i->added &&
-                    i->told_intercept == i->intercept_https && i->launcher != NULL;
+                    i->told_intercept == i->intercept_https && i->sandbox != NULL;
     if (!complete) {
         return;
     }
     struct buf pem;
     buf_init(&pem, 4 * CERTIFICATE_MAX);
     bool ok = pem_write(&pem, "CERTIFICATE", buf_span(&i->certificate)) &&
-              launcher_link_go(i->launcher, buf_span(&pem));
+              sandbox_go(i->sandbox, buf_span(&pem));
     buf_free(&pem);
     if (ok) {
         i->phase = INSTANCE_GO;
@@ -212,8 +212,8 @@ static void on_sidecar_ready(void *arg, struct span certificate)
 /* Before the command runs there is nothing to keep alive: the start has failed. */
 static void instance_fail(struct instance *i, const char *why)
 {
-    launcher_link_destroy(i->launcher);
-    i->launcher = NULL;
+    sandbox_destroy(i->sandbox);
+    i->sandbox = NULL;
     instance_end(i, false, 125, why);
 }
 
@@ -343,7 +343,7 @@ bool instance_state_set(struct instance *i, struct span state)
     return true;
 }
 
-/* ---- launcher ---- */
+/* ---- sandbox ---- */
 
 static void on_sockets(void *arg, struct launcher_sockets *s)
 {
@@ -362,13 +362,13 @@ static void on_started(void *arg)
     }
 }
 
-static void on_launcher_ended(void *arg, bool started, int status, const char *why)
+static void on_sandbox_ended(void *arg, bool started, int status, const char *why)
 {
     struct instance *i = arg;
     instance_end(i, started, status, why);
 }
 
-static const struct launcher_events launcher_events = {on_sockets, on_started, on_launcher_ended};
+static const struct sandbox_events sandbox_events = {on_sockets, on_started, on_sandbox_ended};
 
 /* ---- start and end ---- */
 
@@ -394,14 +394,11 @@ int instance_start(struct loop *loop, const struct instance_config *config,
     buf_init(&i->state, INSTANCE_STATE_MAX);
     /* Never mapped here: only the sidecars see what it holds. */
     i->key_memory = isolate_secretmem_create(KEY_BYTES, NULL, err);
-    struct launcher_config launcher = {
-        .id = config->id,
-        .spec = config->launcher_spec,
-        .fds = {config->stdio[0], config->stdio[1], config->stdio[2]},
-    };
+    struct sandbox_config sandbox = {
+        .id = config->id, .spec = config->launcher_spec, .main = config->main};
     int rc = i->key_memory < 0 ? i->key_memory : 0;
     if (rc < 0 || (rc = gate_open(i, err)) < 0 ||
-        (rc = launcher_link_start(loop, &launcher, &launcher_events, i, &i->launcher, err)) < 0 ||
+        (rc = sandbox_start(loop, &sandbox, &sandbox_events, i, &i->sandbox, err)) < 0 ||
         (rc = sidecar_open(i, err)) < 0) {
         instance_destroy(i);
         return rc;
@@ -427,7 +424,7 @@ void instance_destroy(struct instance *i)
     }
     loop_timer_cancel(i->sidecar_start);
     loop_timer_cancel(i->remove_deadline);
-    launcher_link_destroy(i->launcher);
+    sandbox_destroy(i->sandbox);
     sidecar_link_destroy(i->sidecar);
     gate_close(i);
     close_fd(&i->key_memory);
@@ -443,9 +440,14 @@ void instance_destroy(struct instance *i)
 
 void instance_signal(struct instance *i, int signum)
 {
-    if (i->launcher != NULL && i->phase != INSTANCE_ENDED) {
-        launcher_link_signal(i->launcher, signum);
+    if (i->sandbox != NULL && i->phase != INSTANCE_ENDED) {
+        sandbox_signal(i->sandbox, signum);
     }
+}
+
+struct agent_link *instance_agent(struct instance *i)
+{
+    return i->sandbox != NULL && i->phase != INSTANCE_ENDED ? sandbox_agent(i->sandbox) : NULL;
 }
 
 const char *instance_id(const struct instance *i)
@@ -465,7 +467,7 @@ enum instance_phase instance_phase(const struct instance *i)
 
 pid_t instance_pid(const struct instance *i)
 {
-    return i->phase == INSTANCE_ENDED ? 0 : launcher_link_pid(i->launcher);
+    return i->phase == INSTANCE_ENDED ? 0 : sandbox_pid(i->sandbox);
 }
 
 pid_t instance_sidecar_pid(const struct instance *i)

@@ -12,8 +12,8 @@
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "supervisor/launcher_link.h"
 #include "supervisor/runtime_link.h"
+#include "supervisor/sandbox.h"
 
 #define INSTANCE_ID_MAX    64u
 #define INSTANCE_STATE_MAX (1024u * 1024u) /* bytes of what was set at run time */
@@ -28,14 +28,14 @@ struct instance_events {
     void (*ended)(void *arg, struct instance *i, bool started, int status, const char *why);
 };
 
-/* All kept by pointer but the descriptors, which are lent until instance_start returns, and
- * the namespaces, which live as long as the instance. */
+/* All kept by pointer but what is lent; the namespaces live as long as the instance. */
 struct instance_config {
     const char *id;
-    const char *class_name;    /* "" for the only one */
-    struct span options;       /* JSON for the runtime */
-    struct span launcher_spec; /* JSON for the launcher; needed until instance_start returns */
-    int stdio[3];
+    const char *class_name;       /* "" for the only one */
+    struct span options;          /* JSON for the runtime */
+    struct span launcher_spec;    /* JSON for the launcher; needed until instance_start returns */
+    const struct agent_run *main; /* what ends with it; lent until instance_start returns. NULL:
+                                     none */
     int user_ns;
     int net_ns;
 };
@@ -52,8 +52,10 @@ void instance_destroy(struct instance *i);
 void instance_runtime(struct instance *i, struct runtime_link *r);
 /* What was set at run time: kept for the next runtime. false: over the ceiling. */
 bool instance_state_set(struct instance *i, struct span state);
-/* To the command, or to the start of it. SIGKILL ends the sandbox. */
+/* To what runs inside, or to the start of it (sandbox.h). SIGKILL ends the sandbox. */
 void instance_signal(struct instance *i, int signum);
+/* For what is to run inside, from the start to the end; NULL once it has ended. Lent. */
+struct agent_link *instance_agent(struct instance *i);
 
 const char *instance_id(const struct instance *i);
 const char *instance_class(const struct instance *i);

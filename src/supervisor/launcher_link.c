@@ -155,6 +155,10 @@ int launcher_link_start(struct loop *loop, const struct launcher_config *config,
     }
     cleanup_close int ours = pair[0];
     cleanup_close int theirs = pair[1];
+    cleanup_close int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nothing < 0) {
+        return error_set(err, errno, "open /dev/null");
+    }
     struct launcher_link *l = calloc(1, sizeof *l);
     if (l == NULL) {
         return error_set(err, ENOMEM, "start the launcher");
@@ -164,7 +168,7 @@ int launcher_link_start(struct loop *loop, const struct launcher_config *config,
     struct child_spec spec = {
         .program = "sallyport-launcher",
         .id = config->id,
-        .fds = {config->fds[0], config->fds[1], config->fds[2], theirs},
+        .fds = {nothing, nothing, nothing, theirs},
     };
     l->channel =
         ipc_channel_create(loop, steal_fd(&ours), ipc_launcher_says, on_message, on_closed, l, err);
@@ -172,7 +176,7 @@ int launcher_link_start(struct loop *loop, const struct launcher_config *config,
         launcher_link_destroy(l);
         return -1;
     }
-    ipc_send(l->channel, LAUNCHER_START, &config->spec, 1, NULL, 0);
+    ipc_send(l->channel, LAUNCHER_START, &config->spec, 1, &config->agent, 1);
     ipc_channel_flush(l->channel); /* it works while the others are started */
     *out = l;
     return 0;

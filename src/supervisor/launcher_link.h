@@ -27,9 +27,9 @@ struct launcher_sockets {
 struct launcher_events {
     /* The descriptors are taken with steal_fd; what is left is closed. */
     void (*sockets)(void *arg, struct launcher_sockets *s);
-    /* The command runs; its exit status is its own from now on. */
+    /* The agent is up; the exit status is what it says from now on. */
     void (*started)(void *arg);
-    /* Last callback. started: status is the command's. Else why is the reason, status 125 to 127.
+    /* Last callback. started: status is the agent's. Else why is the reason, status 125 to 127.
      */
     void (*ended)(void *arg, bool started, int status, const char *why);
 };
@@ -37,7 +37,7 @@ struct launcher_events {
 struct launcher_config {
     const char *id;
     struct span spec; /* JSON, launcher/spec.h */
-    int fds[3];       /* lent: the sandbox's 0, 1, 2 */
+    int agent;        /* lent: the agent's end of its socket */
 };
 
 int launcher_link_start(struct loop *loop, const struct launcher_config *config,
@@ -45,7 +45,7 @@ int launcher_link_start(struct loop *loop, const struct launcher_config *config,
                         struct error *err);
 /* false: it has gone already. */
 bool launcher_link_go(struct launcher_link *l, struct span certificate_pem);
-/* To the command when it runs, else to the launcher. */
+/* To the agent when it is up, which passes it on, else to the launcher. */
 void launcher_link_signal(struct launcher_link *l, int signum);
 /* The sandbox's first process as seen from here, 0 when it is not there. */
 pid_t launcher_link_pid(const struct launcher_link *l);

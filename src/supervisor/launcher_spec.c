@@ -34,6 +34,17 @@ static bool is_bind_root(const struct spec *spec, const char *path)
     return false;
 }
 
+/* A daemon's sandboxes start there; a bind, if there is one, takes its place. */
+static bool wants_workspace(const struct spec *spec)
+{
+    static const char place[] = "/workspace";
+    bool bound = false;
+    for (size_t i = 0; i < spec->bind_count; i++) {
+        bound = bound || strcmp(spec->binds[i].target, place) == 0;
+    }
+    return spec->mode == SPEC_UP && strcmp(spec->cwd, place) == 0 && !bound;
+}
+
 char *launcher_spec_json(const struct spec *spec, const struct launcher_facts *facts)
 {
     json_t *readonly = strings(&spec->inputs);
@@ -46,7 +57,6 @@ char *launcher_spec_json(const struct spec *spec, const struct launcher_facts *f
     }
     json_t *o = json_object();
     json_object_set_new(o, "id", json_string(spec->id));
-    json_object_set_new(o, "argv", strings(&spec->argv));
     json_object_set_new(o, "env", strings(&spec->env));
     json_object_set_new(o, "cwd", json_string(spec->cwd));
     json_object_set_new(o, "binds", binds(spec));
@@ -56,7 +66,7 @@ char *launcher_spec_json(const struct spec *spec, const struct launcher_facts *f
     json_object_set_new(o, "writable", strings(&spec->writable));
     json_object_set_new(o, "state_dirs", strings(&spec->private_paths));
     json_object_set_new(o, "home", spec->home != NULL ? json_string(spec->home) : json_null());
-    json_object_set_new(o, "tty", json_boolean(facts->tty));
+    json_object_set_new(o, "workspace", json_boolean(wants_workspace(spec)));
     if (facts->uid != 0) {
         json_object_set_new(o, "uid", json_integer((json_int_t)facts->uid));
         json_object_set_new(o, "gid", json_integer((json_int_t)facts->uid));

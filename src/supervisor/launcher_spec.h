@@ -9,7 +9,6 @@
 #include <sys/types.h>
 
 struct launcher_facts {
-    bool tty;  /* stdfds.h */
     uid_t uid; /* 0: as we are */
 };
 

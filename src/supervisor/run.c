@@ -208,26 +208,51 @@ static int signals_open(struct supervisor *s, struct error *err)
 
 /* ---- the start: launcher, sidecar and runtime work at the same time ---- */
 
+/* The command, as the agent is told: it waits for the agent in its socket. */
+static int command_make(struct supervisor *s, struct buf *argv, struct agent_run *run,
+                        struct error *err)
+{
+    for (size_t i = 0; i < s->spec->argv.count; i++) {
+        const char *word = s->spec->argv.items[i];
+        if (!buf_append(argv, word, strlen(word) + 1)) {
+            return error_set(err, E2BIG, "start the command");
+        }
+    }
+    *run = (struct agent_run){
+        .is_main = true,
+        .flags = s->stdio.tty ? SPAN_LIT("it") : SPAN_LIT("i"),
+        .argv = buf_span(argv),
+        .fds = {s->stdio.fds[0], s->stdio.fds[1], s->stdio.fds[2]},
+        .fd_count = 3,
+    };
+    return 0;
+}
+
 static int instance_begin(struct supervisor *s, struct error *err)
 {
-    struct launcher_facts facts = {
-        .tty = s->stdio.tty,
-        .uid = getuid() == 0 ? UID_FIRST + (uid_t)getpid() : 0,
-    };
+    struct launcher_facts facts = {.uid = getuid() == 0 ? UID_FIRST + (uid_t)getpid() : 0};
+    struct agent_run run;
+    struct buf argv;
     cleanup_free char *json = launcher_spec_json(s->spec, &facts);
     if (json == NULL) {
         return error_set(err, ENOMEM, "start the sandbox");
     }
+    buf_init(&argv, AGENT_WORDS_MAX);
+    int rc = command_make(s, &argv, &run, err);
     struct instance_config config = {
         .id = s->spec->id,
         .class_name = s->spec->class_name != NULL ? s->spec->class_name : "",
         .options = span_str(s->spec->options),
         .launcher_spec = span_str(json),
-        .stdio = {s->stdio.fds[0], s->stdio.fds[1], s->stdio.fds[2]},
+        .main = &run,
         .user_ns = -1,
         .net_ns = -1,
     };
-    return instance_start(s->loop, &config, &instance_events, s, &s->instance, err);
+    if (rc == 0) {
+        rc = instance_start(s->loop, &config, &instance_events, s, &s->instance, err);
+    }
+    buf_free(&argv);
+    return rc;
 }
 
 /* Ends the sandbox by its first process: with that the kernel has ended all of it before we hear,

@@ -15,14 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-json_t *play_spec(const char *dir, const char *const *argv)
+json_t *play_spec(const char *dir)
 {
-    json_t *list = json_array();
-    for (; *argv != NULL; argv++) {
-        json_array_append_new(list, json_string(*argv));
-    }
-    return json_pack("{s:s, s:o, s:s, s:[{s:s, s:s, s:b}], s:b}", "id", "play-1", "argv", list,
-                     "cwd", dir, "binds", "src", dir, "dst", dir, "ro", 0, "tty", 0);
+    return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b}]}", "id", "play-1", "cwd", dir, "binds", "src",
+                     dir, "dst", dir, "ro", 0);
 }
 
 static void become_launcher(const struct play *p, int channel)
@@ -34,7 +30,7 @@ static void become_launcher(const struct play *p, int channel)
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int spare[3];
     for (int i = 0; i < 3; i++) { /* first out of the way of 0, 1, 2, 3 */
-        spare[i] = fcntl(p->stdio[i] >= 0 ? p->stdio[i] : null, F_DUPFD_CLOEXEC, 10);
+        spare[i] = fcntl(null, F_DUPFD_CLOEXEC, 10);
     }
     channel = fcntl(channel, F_DUPFD_CLOEXEC, 10);
     for (int i = 0; i < 3; i++) {
@@ -71,14 +67,39 @@ static bool play_receive(struct play *p, uint16_t type)
     return ok;
 }
 
+/* The command waits for the agent in its socket. */
+static bool play_command(struct play *p)
+{
+    struct buf argv;
+    cleanup_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int fds[3];
+    for (int i = 0; i < 3; i++) {
+        fds[i] = p->stdio[i] >= 0 ? p->stdio[i] : null;
+    }
+    buf_init(&argv, IPC_BODY_MAX);
+    for (size_t i = 0; p->argv[i] != NULL; i++) {
+        buf_append(&argv, p->argv[i], strlen(p->argv[i]) + 1);
+    }
+    const struct span fields[8] = {SPAN_LIT("1"), p->tty ? SPAN_LIT("mit") : SPAN_LIT("mi"),
+                                   SPAN_LIT("0"), {0},
+                                   {0},           {0},
+                                   {0},           buf_span(&argv)};
+    bool ok = ipc_send_blocking(p->agent, AGENT_RUN, fields, 8, fds, 3, NULL) >= 0;
+    buf_free(&argv);
+    return ok;
+}
+
 bool play_start(struct play *p)
 {
     int pair[2];
+    int agent[2];
     struct error err;
     p->tcp = p->dns_udp = p->dns_tcp = p->net = p->report = -1;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, agent) != 0) {
         return false;
     }
+    p->agent = agent[0];
     fflush(NULL);
     p->pid = fork();
     if (p->pid == 0) {
@@ -88,10 +109,31 @@ bool play_start(struct play *p)
     p->channel = pair[0];
     char *text = json_dumps(p->spec, JSON_COMPACT);
     struct span field = span_str(text);
-    bool ok = ipc_send_blocking(p->channel, LAUNCHER_START, &field, 1, NULL, 0, &err) >= 0 &&
-              play_receive(p, LAUNCHER_SOCKETS);
+    bool ok = ipc_send_blocking(p->channel, LAUNCHER_START, &field, 1, &agent[1], 1, &err) >= 0;
+    close(agent[1]);
+    ok = ok && play_command(p) && play_receive(p, LAUNCHER_SOCKETS);
     free(text);
     return ok;
+}
+
+/* READY, then what became of the command. */
+static bool play_command_started(struct play *p)
+{
+    struct ipc_message msg = {0};
+    struct buf body;
+    struct error err;
+    buf_init(&body, IPC_BODY_MAX);
+    for (int i = 0; i < 2; i++) {
+        if (ipc_receive_blocking(p->agent, ipc_agent_says, &msg, &body, &err) < 0) {
+            snprintf(p->failure, sizeof(p->failure), "agent: %.900s", err.text);
+            break;
+        }
+    }
+    if (msg.type == AGENT_REFUSED) {
+        snprintf(p->failure, sizeof(p->failure), SPAN_FMT, SPAN_ARG(msg.fields[2]));
+    }
+    buf_free(&body);
+    return msg.type == AGENT_STARTED;
 }
 
 bool play_go(struct play *p)
@@ -115,15 +157,15 @@ bool play_go(struct play *p)
         }
         isolate_start_report_feed(&p->start, span_of(bytes, (size_t)n));
     }
-    return true;
+    return play_command_started(p);
 }
 
 int play_end(struct play *p)
 {
     int status = -1;
     waitpid(p->pid, &status, 0);
-    int *fds[] = {&p->tcp, &p->dns_udp, &p->dns_tcp, &p->net, &p->report, &p->channel};
-    for (size_t i = 0; i < 6; i++) {
+    int *fds[] = {&p->tcp, &p->dns_udp, &p->dns_tcp, &p->net, &p->report, &p->channel, &p->agent};
+    for (size_t i = 0; i < 7; i++) {
         close_fd(fds[i]);
     }
     json_decref(p->spec);

@@ -29,23 +29,27 @@ enum play_who { PLAY_AS_IS, PLAY_AS_ORDINARY };
 
 struct play {
     enum play_who who;
-    const char *home; /* HOME of the launcher: the cache goes there */
-    json_t *spec;     /* given */
-    int stdio[3];     /* the sandbox's 0, 1, 2; lent, -1: /dev/null */
+    const char *home;        /* HOME of the launcher: the cache goes there */
+    json_t *spec;            /* given */
+    const char *const *argv; /* of the main process, ends with NULL */
+    bool tty;
+    int stdio[3]; /* the sandbox's 0, 1, 2; lent, -1: /dev/null */
     /* once started */
     pid_t pid;
     int channel;
+    int agent;                              /* our end of its socket */
     int tcp, dns_udp, dns_tcp, net, report; /* what LAUNCHER_SOCKETS brought */
     struct isolate_start_report start;
-    char failure[1024]; /* of LAUNCHER_FAILED, or of the report */
+    char failure[1024]; /* of LAUNCHER_FAILED, of the report or of AGENT_REFUSED */
 };
 
-/* A spec that runs argv (ends with NULL) in dir, bound read-write. */
-json_t *play_spec(const char *dir, const char *const *argv);
+/* A spec of a sandbox in dir, bound read-write. */
+json_t *play_spec(const char *dir);
 
 /* START to SOCKETS. false: failure says why. */
 bool play_start(struct play *p);
-/* GO with PLAY_CA; reads the start report. false: failure says why. */
+/* GO with PLAY_CA; reads the start report, then what the agent says of the command. false: failure
+ * says why. */
 bool play_go(struct play *p);
 /* Waits for the end, gives everything back; exit status, 128+n for a signal. */
 int play_end(struct play *p);

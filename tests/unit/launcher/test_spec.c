@@ -14,21 +14,19 @@ static void whole_spec_is_read(void **state)
     (void)state;
     struct spec s;
     struct error err;
-    const struct span text = SPAN_LIT(
-        "{\"id\":\"a-1\",\"argv\":[\"sh\",\"-c\",\"x\"],\"env\":[\"A=b=c\"],\"cwd\":\"/w\","
-        "\"binds\":[{\"src\":\"/s\",\"dst\":\"/d\",\"ro\":true},{\"src\":\"/t\",\"dst\":"
-        "\"/t\"}],\"masks\":[\"*/x\"],\"masked\":[\"/m\"],\"readonly\":[\"/r\"],"
-        "\"writable\":[\"/w/.git/hooks\"],\"state_dirs\":[\"/v\"],\"home\":null,"
-        "\"tty\":true,\"uid\":7,\"gid\":8}");
+    const struct span text =
+        SPAN_LIT("{\"id\":\"a-1\",\"env\":[\"A=b=c\"],\"cwd\":\"/w\","
+                 "\"binds\":[{\"src\":\"/s\",\"dst\":\"/d\",\"ro\":true},{\"src\":\"/t\",\"dst\":"
+                 "\"/t\"}],\"masks\":[\"*/x\"],\"masked\":[\"/m\"],\"readonly\":[\"/r\"],"
+                 "\"writable\":[\"/w/.git/hooks\"],\"state_dirs\":[\"/v\"],\"home\":null,"
+                 "\"workspace\":true,\"uid\":7,\"gid\":8}");
     assert_int_equal(spec_parse(text, &s, &err), 0);
     assert_string_equal(s.hostname, "a-1");
-    assert_int_equal(s.argv.count, 3);
-    assert_null(s.argv.items[3]);
     assert_int_equal(s.bind_count, 2);
     assert_true(s.binds[0].readonly);
     assert_false(s.binds[1].readonly);
     assert_null(s.home);
-    assert_true(s.tty);
+    assert_true(s.workspace);
     assert_int_equal(s.uid, 7);
     spec_free(&s);
 }
@@ -43,22 +41,23 @@ static void bad_specs_are_refused(void **state)
         {"", "not a JSON object"},
         {"[]", "not a JSON object"},
         {"{}", "\"id\""},
-        {"{\"id\":\"a/b\",\"argv\":[\"x\"],\"cwd\":\"/\"}", "\"id\""},
-        {"{\"id\":\"a\",\"argv\":[],\"cwd\":\"/\"}", "\"argv\""},
-        {"{\"id\":\"a\",\"argv\":[1],\"cwd\":\"/\"}", "\"argv\""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"]}", "\"cwd\""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"],\"cwd\":\"rel\"}", "\"cwd\""},
-        {"{\"id\":\"a\\u0000b\",\"argv\":[\"x\"],\"cwd\":\"/\"}", ""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"],\"cwd\":\"/\",\"env\":[\"NO\"]}", "\"env\""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"],\"cwd\":\"/\",\"env\":[\"=x\"]}", "\"env\""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"],\"cwd\":\"/\",\"uid\":0}", "\"uid\""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"],\"cwd\":\"/\",\"uid\":4294967295}", "\"uid\""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"],\"cwd\":\"/\",\"binds\":[{\"src\":\"/s\"}]}", "\"binds\""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"],\"cwd\":\"/\",\"binds\":[{\"src\":\"/s\",\"dst\":\"/s\","
+        {"{\"id\":\"a/b\",\"cwd\":\"/\"}", "\"id\""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"argv\":[\"x\"]}", "\"argv\""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"workspace\":1}", "\"workspace\""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"env\":[1]}", "\"env\""},
+        {"{\"id\":\"a\"}", "\"cwd\""},
+        {"{\"id\":\"a\",\"cwd\":\"rel\"}", "\"cwd\""},
+        {"{\"id\":\"a\\u0000b\",\"cwd\":\"/\"}", ""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"env\":[\"NO\"]}", "\"env\""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"env\":[\"=x\"]}", "\"env\""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"uid\":0}", "\"uid\""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"uid\":4294967295}", "\"uid\""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"binds\":[{\"src\":\"/s\"}]}", "\"binds\""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"binds\":[{\"src\":\"/s\",\"dst\":\"/s\","
          "\"rw\":1}]}",
          "\"rw\""},
-        {"{\"id\":\"a\",\"argv\":[\"x\"],\"cwd\":\"/\",\"unknown\":1}", "\"unknown\""},
-        {"{\"id\":\"a\",\"id\":\"b\",\"argv\":[\"x\"],\"cwd\":\"/\"}", ""},
+        {"{\"id\":\"a\",\"cwd\":\"/\",\"unknown\":1}", "\"unknown\""},
+        {"{\"id\":\"a\",\"id\":\"b\",\"cwd\":\"/\"}", ""},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct spec s;

@@ -32,7 +32,8 @@ int main(int argc, char **argv)
     int status = 0;
     for (int i = 0; i < runs; i++) {
         struct play p = {.who = who, .home = getenv("HOME"), .stdio = {0, 1, 2}};
-        p.spec = play_spec(argv[optind], (const char *const *)(argv + optind + 1));
+        p.spec = play_spec(argv[optind]);
+        p.argv = (const char *const *)(argv + optind + 1);
         uint64_t begin = clock_monotonic_us();
         bool ok = play_start(&p);
         us[0][i] = clock_monotonic_us() - begin;

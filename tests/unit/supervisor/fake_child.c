@@ -4,8 +4,8 @@
  */
 #include "base/cleanup.h"
 #include "ipc/conversations.h"
-#include "isolate/start_report.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,18 +30,14 @@ static void say(uint16_t type, const struct span *fields, size_t count, const in
     }
 }
 
-/* Runs the command itself instead of a sandbox, once it was told to go. */
-static int launcher(void)
+/* Becomes the agent itself instead of a sandbox, once it was told to go. */
+static int launcher(const char *id)
 {
+    char socket_number[16];
+    char report_number[16];
     receive(ipc_launcher_hears);
-    json_t *spec = json_loadb(msg.fields[0].ptr, msg.fields[0].len, 0, NULL);
-    json_t *argv = json_object_get(spec, "argv");
-    char *words[16] = {0};
-    for (size_t i = 0; i < json_array_size(argv) && i < 15; i++) {
-        words[i] = strdup(json_string_value(json_array_get(argv, i)));
-    }
-    json_decref(spec);
-    if (strcmp(words[0], "fail-to-build") == 0) {
+    snprintf(socket_number, sizeof socket_number, "%d", fcntl(msg.fds[0], F_DUPFD, 3));
+    if (strcmp(id, "fail-to-build") == 0) {
         struct span why = SPAN_LIT("bind /x: no such folder: name one that exists");
         say(LAUNCHER_FAILED, &why, 1, NULL, 0);
         _exit(125);
@@ -59,10 +55,10 @@ static int launcher(void)
     if (msg.type != LAUNCHER_GO || !span_starts(msg.fields[0], SPAN_LIT("-----BEGIN CERT"))) {
         return 3;
     }
-    dprintf(report[1], "{\"child-pid\": %d\n}\n%s", getpid(), ISOLATE_START_REPORT_OK);
-    close(report[1]);
+    dprintf(report[1], "{\"child-pid\": %d\n}\n", getpid());
+    snprintf(report_number, sizeof report_number, "%d", report[1]);
     close(IPC_CHILD_FD);
-    execvp(words[0], words);
+    execl(FAKE_AGENT, "sallyport-agent", socket_number, report_number, (char *)NULL);
     return 127;
 }
 
@@ -208,7 +204,7 @@ int main(int argc, char **argv)
     buf_init(&body, IPC_BODY_MAX);
     const char *id = argc > 1 ? argv[1] : "";
     if (strstr(argv[0], "launcher") != NULL) {
-        return launcher();
+        return launcher(id);
     }
     if (strstr(argv[0], "sidecar") != NULL) {
         return sidecar(id);

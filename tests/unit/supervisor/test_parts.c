@@ -187,14 +187,14 @@ static void the_launcher_is_told_what_must_not_change(void **state)
     spec.binds[0] = (struct spec_bind){strdup("/w"), strdup("/w"), false};
     spec.bind_count = 1;
     cleanup_free char *text =
-        launcher_spec_json(&spec, &(struct launcher_facts){.tty = true, .uid = 2000000007});
+        launcher_spec_json(&spec, &(struct launcher_facts){.uid = 2000000007});
     json_t *o = json_loads(text, 0, NULL);
     cleanup_free char *readonly = json_dumps(json_object_get(o, "readonly"), JSON_COMPACT);
     cleanup_free char *masked = json_dumps(json_object_get(o, "masked"), JSON_COMPACT);
     assert_string_equal(readonly, "[\"/w/conf/a.ts\",\"/w/conf\"]");
     assert_string_equal(masked, "[\"/w/conf/.dev.vars\"]");
     assert_int_equal(json_integer_value(json_object_get(o, "uid")), 2000000007);
-    assert_true(json_is_true(json_object_get(o, "tty")));
+    assert_true(json_is_false(json_object_get(o, "workspace")));
     json_decref(o);
     /* The folder that is bound itself stays writable; its policy files do not. */
     free(spec.config_dir);

@@ -69,7 +69,7 @@ static void a_start_that_fails_says_why(void **state)
         const char *app;
         const char *why;
     } cases[] = {
-        {"build", "fail-to-build", NULL, NULL, "sallyport: bind /x: no such folder: name one"},
+        {"fail-to-build", "true", NULL, NULL, "sallyport: bind /x: no such folder: name one"},
         {"sidecar-fails", "true", NULL, NULL, "sallyport: sidecar: confine: no seccomp\n"},
         {"sidecar-sends-descriptors", "true", NULL, NULL, "descriptors that are not expected"},
         {"class", "true", "Missing", NULL, "sallyport: class Missing: not exported\n"},
