@@ -90,6 +90,7 @@ struct js_version {
     struct js_table readers;   /* struct js_reader */
     struct js_table streams;   /* struct js_stream */
     struct loop_timer *timer;
+    uint64_t timer_due_ms; /* when it fires; 0: not set since it last did */
     struct loop_timer *warm_timer;
     unsigned warm_left;    /* slices of the warm-up that are still to run */
     struct buf scratch[4]; /* arguments of one native on their way to the host */

@@ -1,6 +1,7 @@
 /*
  * One timer of the loop for all of a version's; the shim keeps their order. Each that is due runs
- * in a turn of its own.
+ * in a turn of its own. What that turn's microtasks set is sooner than what the turn returned,
+ * which was computed before they ran.
  */
 #include "js/natives.h"
 
@@ -8,20 +9,28 @@
 
 #define TIMERS_AT_ONCE 100 /* then the loop serves others first */
 
+static void arm(struct js_version *v, uint64_t delay_ms)
+{
+    v->timer_due_ms = clock_monotonic_ms() + delay_ms;
+    loop_timer_again(v->timer, delay_ms);
+}
+
 static void on_timer(void *arg)
 {
     struct js_version *v = arg;
     for (int i = 0; i < TIMERS_AT_ONCE; i++) {
+        v->timer_due_ms = 0;
         JSValueRef next = js_enter(v, ENTRY_TIMER, 0, NULL);
         double ms = next != NULL ? JSValueToNumber(v->ctx, next, NULL) : -1;
-        if (ms > 0) {
-            loop_timer_again(v->timer, (uint64_t)ms);
+        if (ms > 0 &&
+            (v->timer_due_ms == 0 || clock_monotonic_ms() + (uint64_t)ms < v->timer_due_ms)) {
+            arm(v, (uint64_t)ms);
         }
         if (!(ms >= 0 && ms < 1)) {
             return;
         }
     }
-    loop_timer_again(v->timer, 1);
+    arm(v, 1);
 }
 
 /* (milliseconds): fires then, instead of what was set before */
@@ -32,8 +41,9 @@ JS_NATIVE(js_native_timer_arm)
     uint64_t delay = ms > 0 && ms < 2147483648.0 ? (uint64_t)ms : 0;
     if (v->timer == NULL) {
         v->timer = loop_timer_start(v->js->loop, delay, 0, on_timer, v);
+        v->timer_due_ms = clock_monotonic_ms() + delay;
     } else {
-        loop_timer_again(v->timer, delay);
+        arm(v, delay);
     }
     return JSValueMakeUndefined(ctx);
 }

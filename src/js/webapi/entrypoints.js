@@ -5,8 +5,8 @@ import { WorkerEntrypoint } from './bases.js';
 import { ExecutionContext } from './context.js';
 import { copyValue } from './copy.js';
 import { env } from './env.js';
-import { DurableObjectNamespace } from './namespace.js';
-import { serviceStub } from './rpc.js';
+import { DurableObjectNamespace, objectReceiver } from './namespace.js';
+import { fetchVia, receiverOf, serviceStub } from './rpc.js';
 import { current, enter, isThenable, owner } from './task.js';
 
 export const exported = { __proto__: null }; // ctx.exports, filled once the module was evaluated
@@ -37,6 +37,9 @@ class EntryReceiver {
       bad(e);
     }
   }
+  target() {
+    return { entry: this.name, props: this.props };
+  }
   fetchOf(object, request, ctx) {
     if (typeof object.fetch !== 'function') throw new TypeError(`The entrypoint "${this.name}" has no fetch() handler.`);
     return typeof this.entry === 'function' ? object.fetch(request) : object.fetch(request, env, ctx);
@@ -44,6 +47,7 @@ class EntryReceiver {
 }
 
 const keep = (value) => value;
+const entries = new Map(); // name -> class or object
 
 function entryStub(name, entry, props, callable) {
   return serviceStub(new EntryReceiver(name, entry, props), callable);
@@ -60,9 +64,26 @@ export function exportAll(module, objectClasses) {
   for (const name of Object.keys(module)) {
     const value = module[name];
     if (name in exported || !isEntry(value)) continue;
+    entries.set(name, value);
     exported[name] = entryStub(name, value, undefined, (options = undefined) =>
       entryStub(name, value, options?.props === undefined ? undefined : copyValue(options.props, keep), null));
   }
+}
+
+// A fetcher as text, for whoever must name it later: a stub of an entrypoint or an object. null when
+// it is neither.
+export function targetOf(fetcher) {
+  const target = receiverOf(fetcher)?.target?.();
+  return target === undefined ? null : JSON.stringify(target);
+}
+
+// Calls fetch() of what targetOf named.
+export function fetchTarget(text, request) {
+  const target = JSON.parse(text);
+  if (target.entry === undefined) return fetchVia(objectReceiver(target.class, target.id, target.name), request);
+  const entry = entries.get(target.entry);
+  if (entry === undefined) throw new Error(`The entrypoint "${target.entry}" is no longer exported.`);
+  return fetchVia(new EntryReceiver(target.entry, entry, target.props), request);
 }
 
 // What throws on any use, saying why. Looking at it (printing, awaiting) is no use.
@@ -78,13 +99,13 @@ export function refusing(why) {
 }
 
 // A service binding: to this app's own exports.
-export function serviceBinding({ binding, service, entrypoint }, appName, module) {
+export function serviceBinding({ binding, service, entrypoint }, appName) {
   if (service !== appName && service !== 'self') {
     return refusing(`env.${binding} is a service binding to "${service}": ` +
       `only services of this app ("${appName}" or "self") can be bound.`);
   }
   const name = entrypoint ?? 'default';
-  const entry = Object.hasOwn(module, name) ? module[name] : undefined;
-  if (!isEntry(entry)) return refusing(`env.${binding} is bound to the entrypoint "${name}", which is not exported.`);
+  const entry = entries.get(name);
+  if (entry === undefined) return refusing(`env.${binding} is bound to the entrypoint "${name}", which is not exported.`);
   return entryStub(name, entry, undefined, null);
 }

@@ -213,13 +213,13 @@ export function boundClasses() {
 
 // What needs the module's exports. Without a binding in the configuration each object class is
 // bound under its own name, and the only sandbox class as Sandbox too, where the name is free.
-export function bindModule(module, objectClasses, sandboxClasses) {
+export function bindModule(objectClasses, sandboxClasses) {
   for (const { binding, class: className } of app.objects ?? []) {
     if (objectClasses.includes(className)) continue;
     bind(binding, new DurableObjectNamespace(className, `env.${binding}`,
       `env.${binding} is bound to the class "${className}", which is not exported.`));
   }
-  for (const service of app.services ?? []) bind(service.binding, serviceBinding(service, appName, module));
+  for (const service of app.services ?? []) bind(service.binding, serviceBinding(service, appName));
   const offer = (name, className) => {
     if (!Object.hasOwn(env, name)) bind(name, new DurableObjectNamespace(className, `env.${name}`));
   };

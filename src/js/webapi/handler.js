@@ -12,11 +12,13 @@ import { Response } from './response.js';
 import {
   CALL, HANDLER, WORKER, answered, begin, end, endWhenDone, enter, runningTasks, tasks,
 } from './task.js';
+import { fetchTarget } from './entrypoints.js';
 import { env } from './env.js';
 import { facts } from './policy.js';
 import { objectFailed } from './namespace.js';
 import { anyBusy, instanceCreate, instanceOf, publicMethod, runEvent } from './objects.js';
 
+const INTERCEPT = 0xfffffffe; // JS_HANDLER_INTERCEPT: params name a fetcher
 const FLAG_REPLACE = 4, BODY_SHIFT = 3, FLAG_MORE = 64;
 
 export function dispatch(id, instanceNumber, handler, params) {
@@ -26,7 +28,9 @@ export function dispatch(id, instanceNumber, handler, params) {
   let result;
   try {
     const request = Request.dispatched(new RequestFacts(task));
-    if (h.kind === DENIED) {
+    if (handler === INTERCEPT) {
+      result = fetchTarget(params, request);
+    } else if (h.kind === DENIED) {
       const info = params === undefined ? {} : JSON.parse(params);
       result = h.fn.call(h.self, request, info);
     } else {

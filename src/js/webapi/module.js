@@ -120,8 +120,8 @@ export function listClasses() {
       list.push(kind === 'sandbox' ? describeClass(name, exported[name]) : { name, kind, handlers: [], hosts: [] });
     }
     const sandboxes = list.filter((c) => c.kind === 'sandbox').map((c) => c.name);
-    bindModule(exported, [...classes.keys()], sandboxes);
     exportAll(exported, classes.keys());
+    bindModule([...classes.keys()], sandboxes);
     return JSON.stringify({ classes: list, worker: setWorker(exported.default) });
   } catch (e) {
     return JSON.stringify({ error: placedError(e) });

@@ -82,6 +82,9 @@ class ObjectReceiver {
       callTake(call).reject(new Error('The arguments do not fit into memory.'));
     }
   }
+  target() {
+    return { class: this.className, id: this.id, name: this.name };
+  }
   fetchOf(object, request) {
     if (typeof object.fetch !== 'function') throw new TypeError(`The class "${this.className}" has no fetch() handler.`);
     return object.fetch(request);
@@ -90,6 +93,10 @@ class ObjectReceiver {
     loading.delete(this.key);
     failed.delete(this.key);
   }
+}
+
+export function objectReceiver(className, id, name) {
+  return new ObjectReceiver(className, id, name);
 }
 
 export function objectDone(call, number, why) {

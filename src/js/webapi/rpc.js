@@ -13,7 +13,7 @@ import { Headers } from './headers.js';
 import { rememberOrigin } from './inspect.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
-import { addWork, current, enter, isThenable, nextSequence, owner } from './task.js';
+import { OBJECT, addWork, current, enter, isThenable, nextSequence, owner } from './task.js';
 
 const RESERVED = new Set([
   'alarm', 'connect', 'constructor', 'dup', 'email', 'fetch', 'queue', 'scheduled', 'tail',
@@ -21,36 +21,93 @@ const RESERVED = new Set([
 ]);
 const ABSENT = new Set(['then', 'toJSON', 'constructor', '__proto__']); // a stub is no promise
 const stubs = new WeakSet();
+const receivers = new WeakMap(); // stub -> receiver
 
 export function isStub(value) {
   return stubs.has(value);
 }
 
+// What a call gives. An error that nobody has asked for yet is not reported at once, since the caller
+// may still await it, but when the caller's task ends.
+class RpcPromise extends Promise {
+  static get [Symbol.species]() {
+    return Promise;
+  }
+  claimed = false;
+  then(ok, bad) {
+    this.claimed = true;
+    return super.then(ok, bad);
+  }
+}
+
+// An error nobody has claimed: work of the caller that reports it in the end.
+class Unclaimed {
+  constructor(promise, error) {
+    this.promise = promise;
+    this.error = error;
+    this.seq = nextSequence();
+    this.task = null;
+  }
+  get closed() {
+    return this.promise.claimed;
+  }
+  cancel() {
+    if (!this.promise.claimed) Promise.reject(this.error);
+  }
+}
+
 // A call under way: work of the caller, dropped when the caller ends first.
 class RpcCall {
-  constructor(resolve, reject) {
+  constructor() {
+    const { promise, resolve, reject } = RpcPromise.withResolvers();
+    this.promise = promise;
     this.resolve = resolve;
     this.reject = reject;
     this.seq = nextSequence();
-    this.task = null;
+    this.task = owner();
     this.closed = false;
+    if (this.task !== null) addWork(this.task, this);
   }
   cancel() {
     this.closed = true;
   }
-  settle(fn, value) {
-    if (this.closed) return;
+  close() {
+    if (this.closed) return false;
     this.closed = true;
-    if (this.task !== null) enter(this.task);
-    fn(value);
+    return true;
   }
-}
-
-function begin(resolve, reject) {
-  const call = new RpcCall(resolve, reject);
-  const task = owner();
-  if (task !== null) addWork(task, call);
-  return call;
+  // From the receiver's side: what the value carries is copied there.
+  done(value) {
+    if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
+      this.give(value);
+      return;
+    }
+    let out;
+    try {
+      out = copyValue(value, passer(current));
+    } catch (e) {
+      this.fail(e);
+      return;
+    }
+    this.give(out);
+  }
+  give(value) {
+    if (!this.close()) return;
+    if (this.task !== null) enter(this.task);
+    this.resolve(value);
+  }
+  fail(error) {
+    if (!this.close()) return;
+    const { task, promise } = this;
+    if (task !== null) {
+      enter(task);
+      if (!promise.claimed && task.kind !== OBJECT) {
+        Promise.prototype.then.call(promise, undefined, () => {});
+        addWork(task, new Unclaimed(promise, error));
+      }
+    }
+    this.reject(error);
+  }
 }
 
 function passer(home) {
@@ -141,25 +198,17 @@ function readPath(object, path) {
 
 // args null: reads the property.
 function invoke(receiver, path, args) {
-  return new Promise((resolve, reject) => {
-    const sent = args === null || args.length === 0 ? args : copyValue(args, passer(owner()));
-    const call = begin(resolve, reject);
+  const call = new RpcCall();
+  try {
+    const sent = args === null || args.length === 0 ? args : copyValue(args, passer(call.task));
     receiver.deliver(
       (object) => (args === null ? readPath(object, path) : callPath(object, path, sent)),
-      (value) => {
-        let out = value;
-        if (value !== null && (typeof value === 'object' || typeof value === 'function')) {
-          try {
-            out = copyValue(value, passer(current));
-          } catch (e) {
-            call.settle(reject, e);
-            return;
-          }
-        }
-        call.settle(resolve, out);
-      },
-      (error) => call.settle(reject, sendError(error, current)));
-  });
+      (value) => call.done(value),
+      (error) => call.fail(sendError(error, current)));
+  } catch (e) {
+    call.fail(e);
+  }
+  return call.promise;
 }
 
 // -- fetch() of a stub ----------------------------------------------------------------------------
@@ -171,27 +220,35 @@ function receivedRequest(input, init) {
 }
 
 export function fetchVia(receiver, input, init) {
-  return new Promise((resolve, reject) => {
+  const call = new RpcCall();
+  try {
     const request = receivedRequest(input, init);
     const signal = Request.signal(request);
-    if (signal !== null && signal.aborted) throw signal.reason;
-    const call = begin(resolve, reject);
     if (signal !== null) {
-      signal.addEventListener('abort', () => call.settle(reject, signal.reason), { once: true });
+      signal.throwIfAborted();
+      signal.addEventListener('abort', () => call.fail(signal.reason), { once: true });
     }
     receiver.deliver(
       (object, extra) => receiver.fetchOf(object, request, extra),
       (response) => {
         if (!Response.is(response)) {
-          call.settle(reject, new TypeError('The fetch() that was called returned no Response.'));
+          call.fail(new TypeError('The fetch() that was called returned no Response.'));
           return;
         }
-        const upstream = Response.fetchOf(response);
-        if (upstream !== null && !upstream.closed && call.task !== null && !call.closed) addWork(call.task, upstream);
-        call.settle(resolve, response);
+        adoptFetch(call, response);
+        call.give(response);
       },
-      (error) => call.settle(reject, sendError(error, current)));
-  });
+      (error) => call.fail(sendError(error, current)));
+  } catch (e) {
+    call.fail(e);
+  }
+  return call.promise;
+}
+
+// What the response comes from ends with whoever got it.
+function adoptFetch(call, response) {
+  const upstream = Response.fetchOf(response);
+  if (upstream !== null && !upstream.closed && call.task !== null && !call.closed) addWork(call.task, upstream);
 }
 
 // -- stubs ----------------------------------------------------------------------------------------
@@ -247,7 +304,13 @@ function makeStub(receiver, own, callable = null) {
   const proxy = new Proxy(target, callable === null ? stubTraps : { ...stubTraps, apply: (t, self, args) => callable(...args) });
   own.dup = () => proxy;
   stubs.add(proxy);
+  receivers.set(proxy, receiver);
   return proxy;
+}
+
+// Of the stub of an object or an entrypoint; undefined for anything else.
+export function receiverOf(stub) {
+  return receivers.get(stub);
 }
 
 export function objectStub(receiver, id) {
