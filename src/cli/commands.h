@@ -8,6 +8,7 @@ extern const struct command command_run;
 extern const struct command command_up;
 extern const struct command command_create;
 extern const struct command command_exec;
+extern const struct command command_deploy;
 extern const struct command command_ps;
 extern const struct command command_inspect;
 extern const struct command command_rm;

@@ -3,9 +3,9 @@
 #include "cli/grammar.h"
 #include "cli/run_options.h"
 #include "cli/run_paths.h"
+#include "cli/sources.h"
 #include "cli/take_secrets.h"
 #include "cli/view.h"
-#include "config/bundle.h"
 #include "config/paths.h"
 
 #include <errno.h>
@@ -123,48 +123,14 @@ static int check_injects(const struct run_options *o, struct secrets *list, stru
     return rc;
 }
 
-/* A folder of the module's own sources is pinned as a whole: a file planted beside util.ts, or a
- * nearer node_modules, would change what the next start loads. */
-static bool pin_folders(const char *root, struct spec_strings *inputs)
-{
-    size_t count = inputs->count;
-    size_t root_len = strlen(root);
-    for (size_t i = 0; i < count; i++) {
-        const char *file = inputs->items[i];
-        bool below = strncmp(file, root, root_len) == 0 && file[root_len] == '/';
-        if (!below || strstr(file, "/node_modules/") != NULL) {
-            continue;
-        }
-        cleanup_free char *folder = paths_clean(file, "..");
-        bool known = folder != NULL && strcmp(folder, root) == 0;
-        for (size_t k = count; folder != NULL && !known && k < inputs->count; k++) {
-            known = strcmp(inputs->items[k], folder) == 0;
-        }
-        if (folder == NULL || (!known && !spec_strings_add(inputs, folder))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int fill_bundle(const struct config *c, struct spec *s, struct error *err)
 {
-    struct bundle b;
-    int rc = c->module != NULL ? bundle_make(c->module, c->dir, &b, err) : bundle_empty(&b, err);
-    if (rc < 0) {
-        return rc;
-    }
-    s->bundle_fd = steal_fd(&b.script_fd);
-    s->map_fd = steal_fd(&b.map_fd);
-    s->inputs = b.inputs;
-    if (c->dir != NULL && !pin_folders(c->dir, &s->inputs)) {
-        rc = error_set(err, ENOMEM, "spec");
-    }
-    const char *const more[] = {c->file, c->dev_vars};
-    for (size_t i = 0; rc == 0 && i < 2; i++) {
-        if (more[i] != NULL && !spec_strings_add(&s->inputs, more[i])) {
-            rc = error_set(err, ENOMEM, "spec");
-        }
+    struct sources src;
+    int rc = sources_read(c, &src, err);
+    if (rc == 0) {
+        s->bundle_fd = steal_fd(&src.bundle_fd);
+        s->map_fd = steal_fd(&src.map_fd);
+        s->inputs = src.inputs;
     }
     return rc;
 }
@@ -210,8 +176,29 @@ static int fill_env(const struct run_options *o, struct spec *s, struct error *e
     return good ? 0 : error_set(err, ENOMEM, "--env");
 }
 
-static int fill_listen(const struct run_options *o, struct spec *s, struct error *err)
+/* What is deployed by itself must not come from a place that a sandbox can write: a file planted
+ * beside util.ts would be found first. */
+static int check_watch(const struct config *c, const struct spec *s, struct error *err)
 {
+    for (size_t i = 0; i < s->bind_count; i++) {
+        const struct spec_bind *b = &s->binds[i];
+        if (!b->read_only && view_is_below(c->dir, b->source)) {
+            return error_set(err, 0,
+                             "--watch: sandboxes may write in the Worker's folder %s: bind %s with "
+                             ":ro",
+                             c->dir, b->source);
+        }
+    }
+    return 0;
+}
+
+static int fill_listen(const struct run_options *o, const struct config *c, struct spec *s,
+                       struct error *err)
+{
+    int rc = o->watch ? check_watch(c, s, err) : 0;
+    if (rc < 0) {
+        return rc;
+    }
     s->listen = strdup(o->listen != NULL ? o->listen : "127.0.0.1:8787");
     s->watch = o->watch;
     return s->listen != NULL ? 0 : error_set(err, ENOMEM, "--listen");
@@ -257,7 +244,7 @@ static int fill(const struct run_options *o, struct config *c, struct spec *s, s
     rc = rc < 0 ? rc : view_fill(o, &files, s, err);
     rc = rc < 0 ? rc : fill_env(o, s, err);
     rc = rc < 0 ? rc : fill_options(o, s, err);
-    rc = rc < 0 || !o->daemon ? rc : fill_listen(o, s, err);
+    rc = rc < 0 || !o->daemon ? rc : fill_listen(o, c, s, err);
     rc = rc < 0 ? rc : fill_config(o, c, s, err);
     if (rc == 0 && move_secrets(c, s, &taken) < 0) {
         rc = error_set(err, ENOMEM, "spec");

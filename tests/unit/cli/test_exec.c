@@ -1,6 +1,7 @@
 /* exec_stream: our descriptors against the frames; the test is the supervisor's end. */
 #include "cli/exec_stream.h"
 #include "base/cleanup.h"
+#include "fake.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,16 +14,12 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
-#define WAIT_MS 10000
-
 struct talk {
-    char folder[64];
-    char path[96];
+    struct fake fake;
     int conn;   /* the supervisor's end */
     int in;     /* what is written here the client reads as its input */
     int out;    /* its output */
@@ -53,34 +50,13 @@ static void become_client(const char *path, const int fds[3], bool tty)
     _exit(status);
 }
 
-/* Reads the request's head and body, to the byte. */
-static void take_request(int conn)
-{
-    char text[4096];
-    size_t len = 0;
-    while (len < sizeof text - 1 && (len < 6 || memcmp(text + len - 6, "\r\n\r\n{}", 6) != 0)) {
-        assert_int_equal(read(conn, text + len, 1), 1);
-        len++;
-    }
-    text[len] = '\0';
-    assert_non_null(strstr(text, "Connection: Upgrade\r\nUpgrade: sallyport-exec\r\n\r\n"));
-    assert_non_null(strstr(text, "Content-Length: 2\r\n"));
-}
-
 /* in_out: one descriptor for both (a terminal), or -1 for pipes. */
 static void begin(struct talk *t, int in_out)
 {
     int in[2] = {-1, -1};
     int out[2] = {-1, -1};
     int errors[2];
-    strcpy(t->folder, "/tmp/sallyport-exec-XXXXXX");
-    assert_non_null(mkdtemp(t->folder));
-    snprintf(t->path, sizeof t->path, "%s/s", t->folder);
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    strcpy(addr.sun_path, t->path);
-    cleanup_close int l = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(l, (struct sockaddr *)&addr, sizeof addr), 0);
-    assert_int_equal(listen(l, 1), 0);
+    fake_open(&t->fake);
     assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
     if (in_out < 0) {
         assert_true(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
@@ -88,7 +64,7 @@ static void begin(struct talk *t, int in_out)
     t->pid = fork();
     if (t->pid == 0) {
         int fds[] = {in_out < 0 ? in[0] : in_out, in_out < 0 ? out[1] : in_out, errors[1]};
-        become_client(t->path, fds, in_out >= 0);
+        become_client(t->fake.path, fds, in_out >= 0);
     }
     close_fd(&in[0]);
     close_fd(&out[1]);
@@ -96,13 +72,12 @@ static void begin(struct talk *t, int in_out)
     t->in = in[1];
     t->out = out[0];
     t->errors = errors[0];
-    struct timeval limit = {.tv_sec = WAIT_MS / 1000};
-    struct pollfd p = {.fd = l, .events = POLLIN};
-    assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-    t->conn = accept4(l, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(t->conn >= 0);
-    setsockopt(t->conn, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    take_request(t->conn);
+    t->conn = fake_accept(&t->fake);
+    char *body;
+    char *text = fake_request(t->conn, &body);
+    assert_non_null(strstr(text, "Connection: Upgrade\r\nUpgrade: sallyport-exec\r\n\r\n"));
+    assert_string_equal(body, "{}");
+    free(text);
 }
 
 static void put(struct talk *t, const void *bytes, size_t len)
@@ -116,8 +91,7 @@ static void put(struct talk *t, const void *bytes, size_t len)
 static void read_exactly(int fd, void *to, size_t len)
 {
     for (size_t got = 0; got < len;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+        assert_true(fake_readable(fd, FAKE_WAIT_MS));
         ssize_t n = read(fd, (char *)to + got, len - got);
         assert_true(n > 0);
         got += (size_t)n;
@@ -154,8 +128,7 @@ static void assert_ends(struct talk *t, int status, const char *errors)
     close_fd(&t->in);
     close_fd(&t->out);
     close_fd(&t->errors);
-    unlink(t->path);
-    rmdir(t->folder);
+    fake_close(&t->fake);
 }
 
 static void frames_behind_the_answer_count(void **state)
