@@ -4,9 +4,11 @@
 #include "base/log.h"
 #include "runtime/call.h"
 #include "runtime/confine.h"
+#include "runtime/container.h"
 #include "runtime/front.h"
 #include "runtime/kv.h"
 #include "runtime/object.h"
+#include "runtime/process.h"
 #include "runtime/settle.h"
 #include "runtime/update.h"
 
@@ -297,6 +299,11 @@ static void on_name(struct runtime *rt, struct ipc_message *m)
     control_reply(rt, m->fields[0], ok, ok ? span_str(text) : span_str(err.text));
 }
 
+static void on_process(struct runtime *rt, struct ipc_message *m)
+{
+    process_ended(rt, m);
+}
+
 static void on_object_done(struct runtime *rt, struct ipc_message *m)
 {
     object_done(rt, m);
@@ -326,6 +333,8 @@ static void (*const handlers[])(struct runtime *rt, struct ipc_message *m) = {
     [RUNTIME_FIRE] = on_fire,
     [RUNTIME_NAME] = on_name,
     [RUNTIME_OBJECT_DONE] = on_object_done,
+    [RUNTIME_CONTAINER_DONE] = container_done,
+    [RUNTIME_PROCESS] = on_process,
     [RUNTIME_STATE_DONE] = on_state_done,
     [RUNTIME_KV_DONE] = on_kv_done,
 };

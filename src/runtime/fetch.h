@@ -20,6 +20,10 @@ struct fetch;
 bool fetch_start(struct version *v, const struct js_fetch *f);
 void fetch_close(struct version *v, uint32_t id);
 
+/* The bytes of a body that code gives, as a source (given); NULL: none, or no memory. What it was
+ * made of is used up. */
+struct source *fetch_body(struct version *v, const struct js_body *body);
+
 struct span fetch_url(const struct version *v, uint32_t id);
 bool fetch_headers_text(const struct version *v, uint32_t id, struct buf *out);
 

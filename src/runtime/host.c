@@ -3,6 +3,7 @@
  * nothing here calls back into it.
  */
 #include "runtime/call.h"
+#include "runtime/container.h"
 #include "runtime/exchange.h"
 #include "runtime/fetch.h"
 #include "runtime/kv.h"
@@ -165,6 +166,7 @@ const struct js_host runtime_js_host = {
     .call_done = call_done,
     .over = over,
     .kv = kv_ask,
+    .container = container_ask,
     .object = object_ask,
     .object_id = host_object_id,
     .object_id_is = host_object_id_is,

@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "runtime/call.h"
+#include "runtime/container.h"
 #include "runtime/fetch.h"
+#include "runtime/process.h"
 #include "runtime/update.h"
 
 #include <stdlib.h>
@@ -92,6 +94,7 @@ static struct instance *instance_new(struct runtime *rt, const struct instance_s
     inst->internet = inst->intercept_https = true;
     list_init(&inst->halves);
     list_init(&inst->calls);
+    list_init(&inst->processes);
     list_init(&inst->updates);
     door_init(&inst->door, rt, inst);
     buf_init(&inst->events, INSTANCE_EVENTS_MAX);
@@ -186,6 +189,7 @@ void instance_ended(struct instance *inst, int status, struct span why)
 {
     door_close(&inst->door);
     instance_flush(inst);
+    process_lost_all(inst);
     bool ran = inst->running;
     inst->running = false;
     inst->look_ms = clock_monotonic_ms() + INSTANCE_UNUSED_MS;
@@ -197,6 +201,7 @@ void instance_ended(struct instance *inst, int status, struct span why)
 static void let_go_of_code(struct instance *inst)
 {
     call_stop_all(inst, "the instance is gone");
+    container_forget(inst);
     task_rest_abort(inst->rt, inst, NULL);
     while (!list_empty(&inst->halves)) {
         struct half *h = LIST_ENTRY(inst->halves.next, struct half, of_instance);

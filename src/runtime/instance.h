@@ -36,10 +36,11 @@ struct instance {
     bool running;          /* its sandbox runs */
     struct policy *policy;
     struct inject *inject;
-    struct half *half;  /* in the current version; NULL without a module */
-    struct list halves; /* struct half.of_instance: in every version that is loaded */
-    struct door door;   /* of its sandbox */
-    struct list calls;  /* struct call.node */
+    struct half *half;     /* in the current version; NULL without a module */
+    struct list halves;    /* struct half.of_instance: in every version that is loaded */
+    struct door door;      /* of its sandbox */
+    struct list calls;     /* struct call.node */
+    struct list processes; /* struct process.node */
     uint32_t fetch_count;
     uint64_t look_ms;    /* monotonic, when to see whether it is unused */
     struct list updates; /* struct update.node, the first is being saved */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "runtime/container.h"
 #include "runtime/control.h"
 #include "runtime/exchange.h"
 #include "runtime/front.h"
@@ -30,6 +31,8 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
     }
     list_init(&rt->settling);
     list_init(&rt->doors);
+    list_init(&rt->asks);
+    list_init(&rt->pumps);
     list_init(&rt->openings);
     list_init(&rt->rests);
     list_init(&rt->fronts);
@@ -47,6 +50,7 @@ void runtime_destroy(struct runtime *rt)
     settle_drop(rt);
     front_close_all(rt);
     object_drop_all(rt);
+    container_drop_all(rt);
     while (!list_empty(&rt->instances)) {
         instance_destroy(LIST_ENTRY(rt->instances.next, struct instance, node));
     }

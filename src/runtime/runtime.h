@@ -32,9 +32,12 @@ struct runtime {
     struct js *js;           /* NULL without a module */
     struct version *version; /* the current one; NULL without a module */
     struct version *versions[VERSIONS_MAX];
-    uint32_t version_count;               /* loads so far */
-    struct watchdog *watchdog;            /* NULL without a module */
-    struct list doors;                    /* struct door.node */
+    uint32_t version_count;    /* loads so far */
+    struct watchdog *watchdog; /* NULL without a module */
+    struct list doors;         /* struct door.node */
+    struct list asks;          /* struct container_join.node */
+    uint32_t ask_count;
+    struct list pumps;                    /* pipe.h */
     struct list fronts;                   /* struct front.node */
     struct list rests;                    /* struct rest.node, task.h */
     struct list instances;                /* struct instance.node, the longest unused first */

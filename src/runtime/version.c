@@ -2,11 +2,13 @@
 
 #include "base/clock.h"
 #include "runtime/call.h"
+#include "runtime/container.h"
 #include "runtime/control.h"
 #include "runtime/exchange.h"
 #include "runtime/fetch.h"
 #include "runtime/half.h"
 #include "runtime/object.h"
+#include "runtime/process.h"
 #include "runtime/update.h"
 
 #include <stdlib.h>
@@ -101,12 +103,14 @@ void version_unload(struct version *v)
     }
     task_rest_abort(rt, NULL, v);
     object_version_gone(rt, v);
+    container_version_gone(rt, v);
     while (!list_empty(&v->halves)) {
         struct half *h = LIST_ENTRY(v->halves.next, struct half, of_version);
         if (h->inst->half == h) {
             h->inst->half = NULL;
         }
         update_version_gone(h->inst, v);
+        process_version_gone(h->inst, v);
         half_destroy(h);
     }
     if (rt->version == v) {

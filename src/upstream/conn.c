@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define ALPN SPAN_LIT("\x08http/1.1")
 
@@ -342,6 +343,22 @@ static void dialled(void *arg, const struct dial_result *result)
     }
 }
 
+/* The connection is f's from here on. */
+static void conn_enter(struct conn *c, struct origin *o, struct upstream_fetch *f)
+{
+    buf_init(&c->in, CONN_IN_MAX);
+    list_init(&c->node);
+    c->origin = o;
+    c->state = CONN_DIALING;
+    c->fetch = f;
+    f->conn = c;
+    o->refs++;
+    o->open++;
+    o->up->open++;
+    list_append(&o->up->conns, &c->all);
+    pool_sweep_start(o->up);
+}
+
 int conn_open(struct origin *o, struct upstream_fetch *f, struct error *err)
 {
     struct conn *c = calloc(1, sizeof *c);
@@ -354,17 +371,26 @@ int conn_open(struct origin *o, struct upstream_fetch *f, struct error *err)
         free(c);
         return -1;
     }
-    buf_init(&c->in, CONN_IN_MAX);
-    list_init(&c->node);
-    c->origin = o;
-    c->state = CONN_DIALING;
-    c->fetch = f;
-    f->conn = c;
-    o->refs++;
-    o->open++;
-    o->up->open++;
-    list_append(&o->up->conns, &c->all);
-    pool_sweep_start(o->up);
+    conn_enter(c, o, f);
+    return 0;
+}
+
+int conn_adopt(struct origin *o, struct upstream_fetch *f, int fd, struct error *err)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        close(fd);
+        return error_set(err, 0, "upstream connection: out of memory");
+    }
+    c->tls = tls_conn_create(o->up->loop, fd, &conn_events, c, err);
+    if (c->tls == NULL) {
+        free(c);
+        return -1;
+    }
+    c->once = true;
+    f->retried = true;
+    conn_enter(c, o, f);
+    conn_go(c);
     return 0;
 }
 
@@ -372,7 +398,7 @@ void conn_release(struct conn *c, bool reusable)
 {
     struct origin *o = c->origin;
     c->fetch = NULL;
-    if (!reusable || c->tls == NULL || c->idle_ms == 0) {
+    if (!reusable || c->once || c->tls == NULL || c->idle_ms == 0) {
         conn_close(c, false);
         return;
     }

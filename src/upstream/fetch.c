@@ -1,6 +1,7 @@
 /* One exchange: its request on the way up, and how it ends when there is no response. */
 #include "upstream/internal.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "proto/http1/write.h"
 
@@ -326,6 +327,28 @@ static int find_connection(struct upstream_fetch *f, struct error *err)
     return 0;
 }
 
+/* It is taken in any case. */
+static void take_socket(const struct upstream_request *req)
+{
+    if (req->connected != NULL) {
+        close_fd(req->connected);
+    }
+}
+
+static int begin(struct upstream_fetch *f, const struct upstream_request *req, struct error *err)
+{
+    if (write_head(f, req, err) != 0) {
+        return -1;
+    }
+    if (req->connected == NULL) {
+        return find_connection(f, err);
+    }
+    if (f->up->open >= UPSTREAM_CONNECTIONS_MAX) {
+        return error_set(err, 0, "upstream: too many connections");
+    }
+    return conn_adopt(f->origin, f, steal_fd(req->connected), err);
+}
+
 struct upstream_fetch *upstream_fetch_start(struct upstream *up, const struct upstream_request *req,
                                             const struct upstream_events *events, void *arg,
                                             struct error *err)
@@ -333,6 +356,7 @@ struct upstream_fetch *upstream_fetch_start(struct upstream *up, const struct up
     struct upstream_fetch *f = fetch_alloc(up);
     if (f == NULL) {
         source_close(req->body);
+        take_socket(req);
         error_set(err, 0, "upstream request: out of memory");
         return NULL;
     }
@@ -341,13 +365,17 @@ struct upstream_fetch *upstream_fetch_start(struct upstream *up, const struct up
     f->body = req->body;
     f->idempotent = idempotent(req->method);
     f->head_method = span_eq(req->method, SPAN_LIT("HEAD"));
-    f->origin = pool_origin(up, req->secure, req->host, req->port);
+    /* No dialled host has a space in its name: this one is nobody's pool. */
+    f->origin = req->connected != NULL
+                    ? pool_origin(up, false, SPAN_LIT("the container"), req->port)
+                    : pool_origin(up, req->secure, req->host, req->port);
     if (f->origin == NULL) {
         error_set(err, 0, "upstream request: out of memory");
-    } else if (write_head(f, req, err) == 0 && find_connection(f, err) == 0) {
+    } else if (begin(f, req, err) == 0) {
         pool_sweep_start(up);
         return f;
     }
+    take_socket(req);
     fetch_free(f);
     return NULL;
 }

@@ -58,6 +58,7 @@ struct conn {
     uint32_t serial;              /* counts attachments */
     unsigned depth;               /* callbacks under way */
     unsigned served;              /* responses so far */
+    bool once;                    /* it came connected: for one exchange */
     bool lent;                    /* spans into `in` are lent: it must not be refilled */
     char peer[UPSTREAM_PEER_MAX];
 };
@@ -146,6 +147,8 @@ void pool_sweep(void *up);
 /* conn.c */
 /* Starts a connection for f. Negative with err when it cannot even be started. */
 int conn_open(struct origin *o, struct upstream_fetch *f, struct error *err);
+/* A connection for f over a socket that is connected already, for f alone. fd is given. */
+int conn_adopt(struct origin *o, struct upstream_fetch *f, int fd, struct error *err);
 /* The exchange is over. Back to the pool when it may be used again, else closed. */
 void conn_release(struct conn *c, bool reusable);
 /* Nobody is told. reset: the peer sees a RST. */

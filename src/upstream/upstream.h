@@ -79,6 +79,9 @@ struct upstream_request { /* lent until the call returns, except body */
     const struct http1_header *headers; /* Host, framing and hop-by-hop among them are left out */
     size_t header_count;
     struct source *body; /* given, also when the call fails; NULL: none. length -1: chunked */
+    /* A connected stream socket to use for this request alone, instead of a dial; taken (and set
+     * to -1), also when the call fails. Not with `secure`. NULL: dial host and port. */
+    int *connected;
 };
 
 struct upstream_response { /* lent until the callback returns, except body */
