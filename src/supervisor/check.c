@@ -100,6 +100,30 @@ static void on_end(void *arg, const char *why)
     check_fail(c, span_str(why));
 }
 
+static void on_lost(void *arg, const struct runtime_link *r, const char *why)
+{
+    (void)r;
+    on_end(arg, why);
+}
+
+static void on_object(void *arg, struct runtime_link *r, const struct runtime_object_ask *o)
+{
+    (void)arg;
+    runtime_link_object_done(r, o->call, NULL, SPAN_LIT("check has no objects"));
+}
+
+static void on_container(void *arg, struct runtime_link *r, const struct runtime_container *o)
+{
+    (void)arg;
+    runtime_link_container_done(r, o->call, false, SPAN_LIT("check has no sandbox"), NULL, 0);
+}
+
+static void on_alarm(void *arg, struct runtime_link *r, const struct runtime_alarm *a)
+{
+    (void)arg;
+    runtime_link_alarm_done(r, a->call, false, SPAN_LIT("check has no alarms"));
+}
+
 static void on_state(void *arg, struct runtime_link *r, struct span call, struct span id,
                      struct span state)
 {
@@ -131,10 +155,13 @@ static void on_log(void *arg, struct span id, struct span level, struct span tex
 
 static const struct runtimes_events check_events = {
     .active = on_active,
-    .lost = on_end,
+    .lost = on_lost,
     .failed = on_end,
     .state = on_state,
     .kv = on_kv,
+    .object = on_object,
+    .container = on_container,
+    .alarm = on_alarm,
     .event = on_nothing,
     .log = on_log,
 };

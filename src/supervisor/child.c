@@ -1,6 +1,7 @@
 #include "supervisor/child.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "isolate/process.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -17,7 +19,8 @@
 #define SALLYPORT_LIBEXECDIR "/usr/libexec/sallyport"
 #endif
 
-#define CHILD_ENV_MAX 24
+#define CHILD_ENV_MAX   24
+#define CHILD_WORDS_MAX 8
 
 struct child {
     pid_t pid;
@@ -55,7 +58,21 @@ char *child_program_path(const char *program)
     return NULL;
 }
 
-static void env_make(char *out[CHILD_ENV_MAX])
+/* What this process itself was started with; a sandbox must not find more. */
+static struct rlimit open_files = {RLIM_INFINITY, 0};
+
+void child_open_files_raise(void)
+{
+    if (getrlimit(RLIMIT_NOFILE, &open_files) < 0) {
+        return;
+    }
+    struct rlimit most = {open_files.rlim_max, open_files.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &most) < 0) {
+        log_warn("limit of open files: stays at %llu", (unsigned long long)open_files.rlim_cur);
+    }
+}
+
+static void env_make(const char *const *more, char *out[CHILD_ENV_MAX])
 {
     size_t n = 0;
     for (size_t i = 0; i < sizeof env_passed / sizeof *env_passed && n < CHILD_ENV_MAX - 1; i++) {
@@ -64,10 +81,27 @@ static void env_make(char *out[CHILD_ENV_MAX])
             n++;
         }
     }
+    for (; more != NULL && *more != NULL && n < CHILD_ENV_MAX - 1; more++) {
+        out[n] = strdup(*more);
+        n += out[n] != NULL ? 1 : 0;
+    }
     out[n] = NULL;
 }
 
-static void env_free(char *env[CHILD_ENV_MAX])
+static void argv_make(const struct child_spec *spec, char *out[CHILD_WORDS_MAX + 1])
+{
+    size_t n = 0;
+    out[n++] = strdup(spec->program);
+    if (spec->id != NULL) {
+        out[n++] = strdup(spec->id);
+    }
+    for (const char *const *w = spec->words; w != NULL && *w != NULL && n < CHILD_WORDS_MAX; w++) {
+        out[n++] = strdup(*w);
+    }
+    out[n] = NULL;
+}
+
+static void env_free(char *env[])
 {
     for (size_t i = 0; env[i] != NULL; i++) {
         free(env[i]);
@@ -78,7 +112,8 @@ struct exec_plan {
     const char *path;
     char *const *argv;
     char *const *env;
-    int fds[4]; /* all above 3 */
+    int fds[4];                 /* all above 3 */
+    const struct rlimit *files; /* NULL: as this process has it */
     pid_t parent;
 };
 
@@ -98,6 +133,9 @@ static _Noreturn void exec_child(const struct exec_plan *p)
         }
     }
     if (syscall(SYS_close_range, 4u, ~0u, 0u) < 0) {
+        _exit(125);
+    }
+    if (p->files != NULL && setrlimit(RLIMIT_NOFILE, p->files) < 0) {
         _exit(125);
     }
     struct sigaction dfl = {.sa_handler = SIG_DFL};
@@ -202,9 +240,15 @@ int child_spawn(struct loop *loop, const struct child_spec *spec, child_ended_fn
     }
     *c = (struct child){.pidfd = -1, .ended = ended, .arg = arg};
     char *env[CHILD_ENV_MAX];
-    env_make(env);
-    char *argv[] = {strdup(spec->program), spec->id != NULL ? strdup(spec->id) : NULL, NULL};
-    struct exec_plan plan = {.path = path, .argv = argv, .env = env, .parent = getpid()};
+    env_make(spec->env, env);
+    char *argv[CHILD_WORDS_MAX + 1];
+    argv_make(spec, argv);
+    struct exec_plan plan = {.path = path,
+                             .argv = argv,
+                             .env = env,
+                             .files =
+                                 spec->few_files && open_files.rlim_max != 0 ? &open_files : NULL,
+                             .parent = getpid()};
     int rc = fds_lift(spec->fds, plan.fds, err);
     if (rc == 0) {
         c->pid = vfork_exec(&plan);
@@ -215,8 +259,7 @@ int child_spawn(struct loop *loop, const struct child_spec *spec, child_ended_fn
         }
     }
     env_free(env);
-    free(argv[0]);
-    free(argv[1]);
+    env_free(argv);
     if (rc < 0) {
         free(c);
         return rc;

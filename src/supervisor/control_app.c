@@ -1,7 +1,11 @@
 /* Calls about the app as a whole: secrets, KV, events, health. */
 #include "supervisor/control_routes.h"
+#include "supervisor/cron.h"
 #include "supervisor/kv.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/up.h"
+
+#include "base/clock.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -205,11 +209,62 @@ static void kv_list(struct call *c)
 
 static void health(struct call *c)
 {
-    char text[256];
-    snprintf(text, sizeof text,
-             "{\"status\":\"ok\",\"version\":\"%s\",\"pid\":%d,\"mode\":\"run\",\"instances\":%d}",
-             SALLYPORT_VERSION, getpid(), c->s->instance != NULL ? 1 : 0);
+    const struct supervisor *s = c->s;
+    json_t *o = json_object();
+    json_object_set_new(o, "status", json_string("ok"));
+    json_object_set_new(o, "version", json_string(SALLYPORT_VERSION));
+    json_object_set_new(o, "pid", json_integer(getpid()));
+    json_object_set_new(o, "mode", json_string(s->up != NULL ? "up" : "run"));
+    json_object_set_new(o, "instances",
+                        json_integer((json_int_t)fleet_count(s->fleet, MEMBER_RUNNING)));
+    if (s->up != NULL) {
+        json_t *app = json_loads(s->spec->app, 0, NULL);
+        json_object_set_new(o, "listen", json_string(s->up->address));
+        json_object_set(o, "app", json_object_get(app, "name"));
+        json_object_set_new(o, "config",
+                            s->spec->config != NULL ? json_string(s->spec->config) : json_null());
+        json_object_set_new(o, "deploys", json_integer((json_int_t)s->deploys));
+        json_decref(app);
+    }
+    char *text = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
     call_reply_json(c, span_str(text));
+    free(text);
+}
+
+/* ---- scheduled ---- */
+
+static void on_scheduled(void *arg, enum runtime_reply reply, struct span payload)
+{
+    if (reply == RUNTIME_REPLY_OK) {
+        call_reply_json(arg, SPAN_LIT("{}"));
+    } else {
+        control_answer_failure(arg, reply, payload);
+    }
+}
+
+static void scheduled(struct call *c)
+{
+    static const char form[] = "expected {\"cron\": \"* * * * *\"}, or nothing";
+    const struct spec *spec = c->s->spec;
+    json_t *body = buf_len(&c->body) > 0 ? control_body(c, JSON_OBJECT, form) : json_object();
+    if (body == NULL) {
+        return;
+    }
+    json_t *given = json_object_get(body, "cron");
+    const char *cron = given != NULL           ? json_string_value(given)
+                       : spec->crons.count > 0 ? spec->crons.items[0]
+                                               : "* * * * *";
+    struct runtime_link *r = runtimes_active(c->s->runtimes);
+    if (cron == NULL || strlen(cron) > CRON_TEXT_MAX ||
+        json_object_size(body) != (given != NULL ? 1u : 0u)) {
+        call_reply_error(c, 400, "bad_request", "body: unknown or wrong field", form);
+    } else if (r == NULL) {
+        call_reply_error(c, 503, "unavailable", "the runtime is being replaced", "try again");
+    } else {
+        crontab_fire(r, span_str(cron), (int64_t)clock_wall_ms(), on_scheduled, c);
+    }
+    json_decref(body);
 }
 
 const struct control_route control_app_routes[] = {
@@ -222,5 +277,6 @@ const struct control_route control_app_routes[] = {
     {"DELETE", "kv/:/:", kv_delete},
     {"GET", "events", control_events_stream},
     {"GET", "health", health},
+    {"POST", "scheduled", scheduled},
     {0},
 };

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "loop/loop.h"
+#include "supervisor/objects.h"
 
 #define CONTROL_SEGMENTS_MAX 8u
 #define CONTROL_QUERY_MAX    8u
@@ -40,6 +41,8 @@ struct call {
     /* What the handler keeps between its steps. */
     size_t step;
     struct buf gathered;
+    struct object object;
+    struct member_wait wait;
 };
 
 typedef void (*call_dispatch_fn)(struct call *c);

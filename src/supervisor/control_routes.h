@@ -5,11 +5,11 @@
 #define SALLYPORT_SUPERVISOR_CONTROL_ROUTES_H
 
 #include "supervisor/control_conn.h"
+#include "supervisor/runtime_link.h"
+
+#include <jansson.h>
 
 void control_dispatch(struct call *c);
-
-/* The instance has ended: who asked for that is answered. */
-void control_instance_ended(struct supervisor *s);
 
 /* One row: a method, a path below /v1 in which ":" stands for any one segment, who answers. */
 struct control_route {
@@ -20,11 +20,23 @@ struct control_route {
 
 /* Each file of calls has its own table; each ends with method NULL. */
 extern const struct control_route control_instance_routes[];
+extern const struct control_route control_call_routes[];
 extern const struct control_route control_app_routes[];
 
 void control_events_stream(struct call *c); /* control_stream.c */
 
-/* Shared by the tables. */
+/* Shared by the tables. Each that gives false or NULL has answered the call. */
+
+/* The instance of the path is in c->object; *member is NULL when it has no sandbox (`up`). */
+bool control_find(struct call *c, struct member **member);
+/* The runtime that serves the instance of the path, which is in c->object. */
+struct runtime_link *control_serving(struct call *c);
+/* Starts the sandbox of c->object, if need be; fn is told with c as arg. */
+void control_start(struct call *c, void (*fn)(void *arg, struct member *m, const char *why));
+json_t *control_body(struct call *c, json_type type, const char *what);
+void control_answer_failure(struct call *c, enum runtime_reply reply, struct span payload);
+void control_answer_gathered(struct call *c, bool ok);
+
 const struct span *control_query(const struct call *c, const char *name); /* NULL: not given */
 /* Any name that is not in this list, which ends with NULL, is answered 400; false then. */
 bool control_query_only(struct call *c, const char *const *names);

@@ -64,10 +64,16 @@ static bool parse(const struct call *c, struct stream *st, bool *follow, size_t 
         *backlog = *backlog * 10 + (size_t)(n->ptr[i] - '0');
     }
     if (instance != NULL) {
-        if (instance->len > EVENTS_ID_MAX) {
+        struct object o;
+        struct error err;
+        /* One that is not known is taken as an id: its events may be to come. */
+        if (objects_find(c->s, *instance, &o, NULL, &err) == 1) {
+            memcpy(st->instance, o.id, strlen(o.id));
+        } else if (instance->len <= EVENTS_ID_MAX) {
+            memcpy(st->instance, instance->ptr, instance->len);
+        } else {
             return false;
         }
-        memcpy(st->instance, instance->ptr, instance->len);
     }
     return *follow || span_eq(*f, SPAN_LIT("false"));
 }

@@ -321,6 +321,7 @@ void instance_runtime(struct instance *i, struct runtime_link *r)
     struct runtime_instance add = {
         .id = span_str(i->config.id),
         .class_name = span_str(i->config.class_name),
+        .name = span_str(i->config.name),
         .options = i->config.options,
         .state = buf_span(&i->state),
         .gate = i->gate_outer,
@@ -341,6 +342,11 @@ bool instance_state_set(struct instance *i, struct span state)
     buf_free(&i->state);
     i->state = next;
     return true;
+}
+
+struct span instance_state(const struct instance *i)
+{
+    return buf_span(&i->state);
 }
 
 /* ---- sandbox ---- */

@@ -32,6 +32,7 @@ struct instance_events {
 struct instance_config {
     const char *id;
     const char *class_name;       /* "" for the only one */
+    const char *name;             /* what the id was made of, or "" */
     struct span options;          /* JSON for the runtime */
     struct span launcher_spec;    /* JSON for the launcher; needed until instance_start returns */
     const struct agent_run *main; /* what ends with it; lent until instance_start returns. NULL:
@@ -52,6 +53,7 @@ void instance_destroy(struct instance *i);
 void instance_runtime(struct instance *i, struct runtime_link *r);
 /* What was set at run time: kept for the next runtime. false: over the ceiling. */
 bool instance_state_set(struct instance *i, struct span state);
+struct span instance_state(const struct instance *i);
 /* To what runs inside, or to the start of it (sandbox.h). SIGKILL ends the sandbox. */
 void instance_signal(struct instance *i, int signum);
 /* For what is to run inside, from the start to the end; NULL once it has ended. Lent. */

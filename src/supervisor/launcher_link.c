@@ -168,6 +168,7 @@ int launcher_link_start(struct loop *loop, const struct launcher_config *config,
     struct child_spec spec = {
         .program = "sallyport-launcher",
         .id = config->id,
+        .few_files = true,
         .fds = {nothing, nothing, nothing, theirs},
     };
     l->channel =

@@ -1,12 +1,24 @@
 #include "supervisor/launcher_spec.h"
 
 #include <jansson.h>
+#include <string.h>
 
 static json_t *strings(const struct spec_strings *list)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < list->count; i++) {
         json_array_append_new(array, json_string(list->items[i]));
+    }
+    return array;
+}
+
+static json_t *environment(const struct spec *spec, struct span more)
+{
+    json_t *array = strings(&spec->env);
+    while (more.len > 0) {
+        size_t len = strnlen(more.ptr, more.len);
+        json_array_append_new(array, json_stringn(more.ptr, len));
+        more = span_from(more, len + 1);
     }
     return array;
 }
@@ -56,8 +68,12 @@ char *launcher_spec_json(const struct spec *spec, const struct launcher_facts *f
         json_array_append_new(masked, json_string(spec->dev_vars));
     }
     json_t *o = json_object();
-    json_object_set_new(o, "id", json_string(spec->id));
-    json_object_set_new(o, "env", strings(&spec->env));
+    json_object_set_new(o, "id", json_string(facts->id));
+    if (spec->mode == SPEC_UP) {
+        /* As docker names its containers: 64 digits are no label of a host's name. */
+        json_object_set_new(o, "hostname", json_stringn(facts->id, strnlen(facts->id, 12)));
+    }
+    json_object_set_new(o, "env", environment(spec, facts->env));
     json_object_set_new(o, "cwd", json_string(spec->cwd));
     json_object_set_new(o, "binds", binds(spec));
     json_object_set_new(o, "masks", strings(&spec->masks));

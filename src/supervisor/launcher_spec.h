@@ -9,7 +9,9 @@
 #include <sys/types.h>
 
 struct launcher_facts {
-    uid_t uid; /* 0: as we are */
+    const char *id;
+    uid_t uid;       /* 0: as we are */
+    struct span env; /* `K=V`, a NUL behind each: over the spec's */
 };
 
 /* Text to be freed; NULL when memory is out. */

@@ -1,5 +1,5 @@
 /*
- * sallyport-supervisor --spec=N: one `run`, or one `check`. The CLI becomes it by exec.
+ * sallyport-supervisor --spec=N: one `run`, one `up` or one `check`. The CLI becomes it by exec.
  */
 #include "isolate/process.h"
 #include "supervisor/supervisor.h"
@@ -30,7 +30,12 @@ int main(int argc, char **argv)
     isolate_process_title_init(argc, argv);
     int status = supervisor_open(&s, fd);
     if (status == 0) {
-        status = s.spec->mode == SPEC_CHECK ? supervisor_check(&s) : supervisor_run(&s);
+        static int (*const modes[])(struct supervisor *) = {
+            [SPEC_RUN] = supervisor_run,
+            [SPEC_CHECK] = supervisor_check,
+            [SPEC_UP] = supervisor_up,
+        };
+        status = modes[s.spec->mode](&s);
         supervisor_close(&s);
     }
     return status;

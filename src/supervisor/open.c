@@ -13,12 +13,13 @@
 #include "isolate/rlimits.h"
 #include "supervisor/control.h"
 #include "supervisor/dev_vars.h"
+#include "supervisor/uids.h"
+#include "supervisor/up.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static void say(const struct error *err)
 {
@@ -39,14 +40,6 @@ static int secrets_take(struct supervisor *s, struct error *err)
     return 0;
 }
 
-static void time_text(char out[40])
-{
-    time_t now = time(NULL);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    strftime(out, 40, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
 /* What is opened later must never become descriptor 0, 1 or 2. */
 static void standard_descriptors(void)
 {
@@ -63,6 +56,7 @@ static int harden(struct error *err)
     struct isolate_rlimits limits = ISOLATE_RLIMITS_KEEP;
     limits.core_bytes = 0;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write that is over a limit fails like one on a full disk */
     int rc = isolate_process_hide(err);
     return rc < 0 ? rc : isolate_rlimits_apply(&limits, err);
 }
@@ -84,7 +78,6 @@ int supervisor_open(struct supervisor *s, int spec_fd)
     spec_json_wipe_on_free();
     spec_init(&spec);
     vault_init(&s->secrets);
-    time_text(s->started);
     if (harden(&err) < 0 || spec_read(spec_fd, &spec, &err) < 0 || secrets_take(s, &err) < 0 ||
         events_open(spec.log, &s->events, &err) < 0 || (s->loop = loop_create(&err)) == NULL ||
         (s->store = store_sqlite_create(spec.state_dir, &err)) == NULL) {
@@ -93,18 +86,26 @@ int supervisor_open(struct supervisor *s, int spec_fd)
         return EXIT_OURS;
     }
     s->app = supervisor_app(&spec);
-    isolate_process_title("sallyport-supervisor %s", spec.id);
+    s->deploys = 1;
+    isolate_process_title("sallyport-supervisor %s", spec.mode == SPEC_UP ? "up" : spec.id);
     return 0;
 }
 
 void supervisor_close(struct supervisor *s)
 {
+    if (s->alarms != NULL) {
+        alarms_stop(s->alarms);
+    }
     control_close(s->control);
     dev_vars_close(s->dev_vars);
     loop_timer_cancel(s->warm);
-    instance_destroy(s->instance);
+    up_close(s->up);
+    fleet_destroy(s->fleet);
+    containers_close(s->containers);
     isolate_guard_stop(s->guard); /* of a start that failed */
     runtimes_destroy(s->runtimes);
+    alarms_close(s->alarms);
+    uids_close(s->uids);
     stdio_close(&s->stdio);
     for (size_t i = 0; i < sizeof s->signals / sizeof *s->signals; i++) {
         loop_signal_cancel(s->signals[i]);

@@ -74,6 +74,13 @@ static void on_reply(struct runtime_link *r, const struct ipc_message *msg)
     }
 }
 
+static void on_container(struct runtime_link *r, const struct span *f)
+{
+    struct runtime_container c = {.call = f[0], .id = f[1], .op = f[2]};
+    memcpy(c.fields, f + 3, sizeof c.fields);
+    r->events->container(r->arg, &c);
+}
+
 static void on_message(void *arg, struct ipc_message *msg)
 {
     struct runtime_link *r = arg;
@@ -100,7 +107,16 @@ static void on_message(void *arg, struct ipc_message *msg)
     case RUNTIME_LOG:
         r->events->log(r->arg, f[0], f[1], f[2]);
         break;
-    default: /* OBJECT, CONTAINER, ALARM: of the daemon alone */
+    case RUNTIME_OBJECT:
+        r->events->object(r->arg, &(struct runtime_object_ask){f[0], f[1], f[2], f[3]});
+        break;
+    case RUNTIME_CONTAINER:
+        on_container(r, f);
+        break;
+    case RUNTIME_ALARM:
+        r->events->alarm(r->arg, &(struct runtime_alarm){f[0], f[1], f[2], f[3]});
+        break;
+    default: /* the table has nothing else */
         break;
     }
 }
@@ -145,16 +161,22 @@ bool runtime_link_begin(struct runtime_link *r, const struct runtime_app *app)
     return sent;
 }
 
-/* fields[0] is filled with the number of the request. */
-static void ask(struct runtime_link *r, uint16_t type, struct span *fields, size_t field_count,
-                int fd, runtime_reply_fn fn, void *arg)
+struct question {
+    uint16_t type;
+    struct span fields[6]; /* the first is filled with the number of the request */
+    size_t field_count;
+    int fds[2]; /* lent */
+    size_t fd_count;
+};
+
+static void ask(struct runtime_link *r, struct question *what, runtime_reply_fn fn, void *arg)
 {
     struct request *q = r->request_count < RUNTIME_REQUESTS_MAX ? calloc(1, sizeof *q) : NULL;
     char seq[24];
     snprintf(seq, sizeof seq, "%llu", (unsigned long long)++r->next_seq);
-    fields[0] = span_str(seq);
-    bool sent = q != NULL && link_send(&r->link, type, fields, field_count, &fd, fd >= 0 ? 1 : 0);
-    fields[0] = span_of(NULL, 0);
+    what->fields[0] = span_str(seq);
+    bool sent = q != NULL && link_send(&r->link, what->type, what->fields, what->field_count,
+                                       what->fds, what->fd_count);
     if (!sent) {
         free(q);
         if (fn != NULL) {
@@ -170,35 +192,103 @@ static void ask(struct runtime_link *r, uint16_t type, struct span *fields, size
 void runtime_link_secret(struct runtime_link *r, struct span name, struct span value, bool put,
                          runtime_reply_fn fn, void *arg)
 {
-    struct span f[4] = {{0}, name, value, put ? SPAN_LIT("put") : SPAN_LIT("rm")};
-    ask(r, RUNTIME_SECRET, f, 4, -1, fn, arg);
+    struct question q = {.type = RUNTIME_SECRET,
+                         .fields = {{0}, name, value, put ? SPAN_LIT("put") : SPAN_LIT("rm")},
+                         .field_count = 4};
+    ask(r, &q, fn, arg);
 }
 
 void runtime_link_add(struct runtime_link *r, const struct runtime_instance *i, runtime_reply_fn fn,
                       void *arg)
 {
-    struct span f[6] = {{0}, i->id, i->class_name, i->name, i->options, i->state};
-    ask(r, RUNTIME_INSTANCE_ADD, f, 6, i->gate, fn, arg);
+    struct question q = {.type = RUNTIME_INSTANCE_ADD,
+                         .fields = {{0}, i->id, i->class_name, i->name, i->options, i->state},
+                         .field_count = 6,
+                         .fds = {i->gate},
+                         .fd_count = 1};
+    ask(r, &q, fn, arg);
 }
 
 void runtime_link_remove(struct runtime_link *r, struct span id, runtime_reply_fn fn, void *arg)
 {
-    struct span f[2] = {{0}, id};
-    ask(r, RUNTIME_INSTANCE_REMOVE, f, 2, -1, fn, arg);
+    struct question q = {.type = RUNTIME_INSTANCE_REMOVE, .fields = {{0}, id}, .field_count = 2};
+    ask(r, &q, fn, arg);
+}
+
+void runtime_link_ended(struct runtime_link *r, struct span id, int status, struct span sentence,
+                        runtime_reply_fn fn, void *arg)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d", status);
+    struct question q = {.type = RUNTIME_INSTANCE_ENDED,
+                         .fields = {{0}, id, span_str(number), sentence},
+                         .field_count = 4};
+    ask(r, &q, fn, arg);
 }
 
 void runtime_link_call(struct runtime_link *r, struct span id, struct span method,
                        struct span arguments, runtime_reply_fn fn, void *arg)
 {
-    struct span f[4] = {{0}, id, method, arguments};
-    ask(r, RUNTIME_CALL, f, 4, -1, fn, arg);
+    struct question q = {
+        .type = RUNTIME_CALL, .fields = {{0}, id, method, arguments}, .field_count = 4};
+    ask(r, &q, fn, arg);
 }
 
 void runtime_link_check(struct runtime_link *r, struct span id, struct span method, struct span url,
                         runtime_reply_fn fn, void *arg)
 {
-    struct span f[4] = {{0}, id, method, url};
-    ask(r, RUNTIME_CHECK, f, 4, -1, fn, arg);
+    struct question q = {.type = RUNTIME_CHECK, .fields = {{0}, id, method, url}, .field_count = 4};
+    ask(r, &q, fn, arg);
+}
+
+void runtime_link_name(struct runtime_link *r, struct span class_name, struct span name,
+                       runtime_reply_fn fn, void *arg)
+{
+    struct question q = {.type = RUNTIME_NAME, .fields = {{0}, class_name, name}, .field_count = 3};
+    ask(r, &q, fn, arg);
+}
+
+void runtime_link_deploy(struct runtime_link *r, const struct runtime_app *app, runtime_reply_fn fn,
+                         void *arg)
+{
+    struct question q = {.type = RUNTIME_DEPLOY,
+                         .fields = {{0}, app->json},
+                         .field_count = 2,
+                         .fds = {app->bundle_fd, app->map_fd},
+                         .fd_count = 2};
+    ask(r, &q, fn, arg);
+}
+
+void runtime_link_fire(struct runtime_link *r, const struct runtime_fire *fire, runtime_reply_fn fn,
+                       void *arg)
+{
+    struct question q = {
+        .type = RUNTIME_FIRE,
+        .fields = {{0}, fire->kind, fire->id, fire->class_name, fire->name, fire->detail},
+        .field_count = 6};
+    ask(r, &q, fn, arg);
+}
+
+bool runtime_link_started(struct runtime_link *r, struct span id, bool again)
+{
+    struct span f[2] = {id, again ? SPAN_LIT("again") : SPAN_LIT("new")};
+    return link_send(&r->link, RUNTIME_INSTANCE_STARTED, f, 2, NULL, 0);
+}
+
+bool runtime_link_front(struct runtime_link *r, int gate)
+{
+    return link_send(&r->link, RUNTIME_FRONT, NULL, 0, &gate, 1);
+}
+
+bool runtime_link_process(struct runtime_link *r, struct span id, uint32_t process, const char *how,
+                          int number)
+{
+    char process_text[16];
+    char number_text[16];
+    snprintf(process_text, sizeof process_text, "%u", process);
+    snprintf(number_text, sizeof number_text, "%d", number);
+    struct span f[4] = {id, span_str(process_text), span_str(how), span_str(number_text)};
+    return link_send(&r->link, RUNTIME_PROCESS, f, 4, NULL, 0);
 }
 
 bool runtime_link_gate(struct runtime_link *r, struct span id, int gate)
@@ -218,6 +308,37 @@ void runtime_link_kv_done(struct runtime_link *r, struct span call, struct span 
 {
     struct span f[4] = {call, outcome, payload, metadata};
     link_send(&r->link, RUNTIME_KV_DONE, f, 4, NULL, 0);
+}
+
+static struct span ok_word(bool ok)
+{
+    return ok ? SPAN_LIT("ok") : SPAN_LIT("error");
+}
+
+void runtime_link_object_done(struct runtime_link *r, struct span call,
+                              const struct runtime_object *object, struct span sentence)
+{
+    struct span f[6] = {call, ok_word(object != NULL), sentence};
+    if (object != NULL) {
+        f[2] = object->state;
+        f[3] = object->options;
+        f[4] = object->class_name;
+        f[5] = object->name;
+    }
+    link_send(&r->link, RUNTIME_OBJECT_DONE, f, 6, NULL, 0);
+}
+
+void runtime_link_container_done(struct runtime_link *r, struct span call, bool ok,
+                                 struct span payload, const int *fds, size_t fd_count)
+{
+    struct span f[3] = {call, ok_word(ok), payload};
+    link_send(&r->link, RUNTIME_CONTAINER_DONE, f, 3, fds, fd_count);
+}
+
+void runtime_link_alarm_done(struct runtime_link *r, struct span call, bool ok, struct span text)
+{
+    struct span f[3] = {call, ok_word(ok), text};
+    link_send(&r->link, RUNTIME_ALARM_DONE, f, 3, NULL, 0);
 }
 
 void runtime_link_forget(struct runtime_link *r, void *arg)

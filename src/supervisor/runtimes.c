@@ -60,6 +60,24 @@ static void on_kv(void *arg, const struct runtime_kv *kv)
     s->owner->events->kv(s->owner->arg, s->link, kv);
 }
 
+static void on_object(void *arg, const struct runtime_object_ask *o)
+{
+    struct slot *s = arg;
+    s->owner->events->object(s->owner->arg, s->link, o);
+}
+
+static void on_container(void *arg, const struct runtime_container *c)
+{
+    struct slot *s = arg;
+    s->owner->events->container(s->owner->arg, s->link, c);
+}
+
+static void on_alarm(void *arg, const struct runtime_alarm *a)
+{
+    struct slot *s = arg;
+    s->owner->events->alarm(s->owner->arg, s->link, a);
+}
+
 static void on_event(void *arg, struct span id, struct span lines)
 {
     struct slot *s = arg;
@@ -84,6 +102,7 @@ static void on_ended(void *arg, const char *why)
     struct slot *s = arg;
     struct runtimes *rs = s->owner;
     bool was_ready = s->ready;
+    const struct runtime_link *link = s->link;
     char reason[ERROR_TEXT_BYTES];
     strncpy(reason, why, sizeof reason - 1);
     reason[sizeof reason - 1] = 0;
@@ -99,7 +118,7 @@ static void on_ended(void *arg, const char *why)
     }
     bool active = s == rs->active;
     if (active && was_ready) {
-        rs->events->lost(rs->arg, reason);
+        rs->events->lost(rs->arg, link, reason);
     }
     if (rs->ending) {
         return;
@@ -122,6 +141,9 @@ static const struct runtime_events slot_events = {
     .ready = on_ready,
     .state = on_state,
     .kv = on_kv,
+    .object = on_object,
+    .container = on_container,
+    .alarm = on_alarm,
     .event = on_event,
     .log = on_log,
     .ended = on_ended,
@@ -218,6 +240,21 @@ void runtimes_warm(struct runtimes *rs)
     rs->warm = true;
     if (!rs->ending && rs->spare->link == NULL && rs->spare->start == NULL) {
         slot_start_later(rs->spare);
+    }
+}
+
+void runtimes_renew_spare(struct runtimes *rs)
+{
+    struct slot *s = rs->spare;
+    if (rs->ending || !rs->warm) {
+        return;
+    }
+    runtime_link_destroy(s->link);
+    s->link = NULL;
+    s->ready = false;
+    if (s->start == NULL) {
+        s->backoff = (struct backoff){0};
+        slot_start_later(s);
     }
 }
 

@@ -16,19 +16,23 @@ struct runtimes;
 struct runtimes_events {
     /* This one serves from now on: the instances are to be added to it. */
     void (*active)(void *arg, struct runtime_link *r, struct span app_facts);
-    /* The one that served has ended. Another follows by `active`, at once when a spare is warm. */
-    void (*lost)(void *arg, const char *why);
+    /* The one that served (r: to tell it from others, no more) has ended. Another follows by
+     * `active`, at once when a spare is warm. */
+    void (*lost)(void *arg, const struct runtime_link *r, const char *why);
     /* The very first did not get ready: the app cannot be loaded. */
     void (*failed)(void *arg, const char *why);
     /* As runtime_events has them, with the one that asks. */
     void (*state)(void *arg, struct runtime_link *r, struct span call, struct span id,
                   struct span state);
     void (*kv)(void *arg, struct runtime_link *r, const struct runtime_kv *kv);
+    void (*object)(void *arg, struct runtime_link *r, const struct runtime_object_ask *o);
+    void (*container)(void *arg, struct runtime_link *r, const struct runtime_container *c);
+    void (*alarm)(void *arg, struct runtime_link *r, const struct runtime_alarm *a);
     void (*event)(void *arg, struct span id, struct span lines);
     void (*log)(void *arg, struct span id, struct span level, struct span text);
 };
 
-/* app and secrets are kept by pointer. */
+/* app and secrets are kept by pointer: what app says when a runtime starts is what it gets. */
 int runtimes_start(struct loop *loop, const struct runtime_app *app, const struct vault *secrets,
                    const struct runtimes_events *events, void *arg, struct runtimes **out,
                    struct error *err);
@@ -38,6 +42,8 @@ void runtimes_destroy(struct runtimes *rs); /* NULL is allowed */
 
 /* From now on a spare is kept. */
 void runtimes_warm(struct runtimes *rs);
+/* The spare is of an app that is no more: another takes its place. */
+void runtimes_renew_spare(struct runtimes *rs);
 /* The one that serves; NULL while it is being replaced. */
 struct runtime_link *runtimes_active(struct runtimes *rs);
 

@@ -73,6 +73,18 @@ bool sidecar_link_begin(struct sidecar_link *s, const struct sidecar_start *star
     return link_send(&s->link, SIDECAR_START, fields, 3, fds, 7);
 }
 
+bool sidecar_link_front(struct sidecar_link *s, const struct sidecar_front *front)
+{
+    struct span name = span_str(front->name);
+    int fds[4] = {front->listener, front->gate, front->user_ns, front->net_ns};
+    return link_send(&s->link, SIDECAR_FRONT, &name, 1, fds, 4);
+}
+
+bool sidecar_link_drain(struct sidecar_link *s)
+{
+    return link_send(&s->link, SIDECAR_DRAIN, NULL, 0, NULL, 0);
+}
+
 bool sidecar_link_gate(struct sidecar_link *s, int gate)
 {
     return link_send(&s->link, SIDECAR_GATE, NULL, 0, &gate, 1);

@@ -34,10 +34,21 @@ struct sidecar_start {
     int net_ns;
 };
 
+/* Of a front door; all lent. */
+struct sidecar_front {
+    const char *name;
+    int listener;
+    int gate;
+    int user_ns;
+    int net_ns;
+};
+
 /* Starts the program, which gets itself ready as far as it can without sidecar_link_begin. */
 int sidecar_link_start(struct loop *loop, const char *id, const struct sidecar_events *events,
                        void *arg, struct sidecar_link **out, struct error *err);
 bool sidecar_link_begin(struct sidecar_link *s, const struct sidecar_start *start);
+bool sidecar_link_front(struct sidecar_link *s, const struct sidecar_front *front);
+bool sidecar_link_drain(struct sidecar_link *s); /* a front door; its end is told */
 bool sidecar_link_gate(struct sidecar_link *s, int gate);
 bool sidecar_link_intercept(struct sidecar_link *s, bool intercept_https);
 pid_t sidecar_link_pid(const struct sidecar_link *s); /* 0 when there is none */
