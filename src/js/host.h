@@ -110,8 +110,6 @@ struct js_kv {
 
 enum js_log_level { JS_LOG_ERROR, JS_LOG_WARN, JS_LOG_INFO, JS_LOG_DEBUG };
 
-enum js_hash { JS_SHA1, JS_SHA256, JS_SHA384, JS_SHA512, JS_MD5 };
-
 struct js_host {
     /* Facts of the request of a running task, asked when a handler first reads them. */
     struct span (*request_method)(void *arg, uint32_t task);
@@ -164,12 +162,6 @@ struct js_host {
     struct span (*secret)(void *arg, struct span name); /* ptr NULL: gone */
     /* owner NULL: not of one instance. Text is UTF-8, may hold newlines, at most 16 KiB. */
     void (*log)(void *arg, void *owner, enum js_log_level level, struct span text);
-
-    /* Primitives; negative: failed. out has room for 64 bytes, *len gets what was written. */
-    int (*random)(void *dst, size_t len);
-    int (*digest)(enum js_hash hash, struct span data, unsigned char *out, size_t *len);
-    int (*hmac)(enum js_hash hash, struct span key, struct span data, unsigned char *out,
-                size_t *len);
 };
 
 #endif

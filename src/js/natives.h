@@ -58,7 +58,12 @@ JSObjectRef js_natives_object(JSContextRef ctx);
     X(latin1Decode, js_native_latin1_decode)                                                       \
     X(random, js_native_random)                                                                    \
     X(digest, js_native_digest)                                                                    \
-    X(hmac, js_native_hmac)
+    X(keyImport, js_native_key_import)                                                             \
+    X(keyFromParts, js_native_key_from_parts)                                                      \
+    X(keyGenerate, js_native_key_generate)                                                         \
+    X(keyExport, js_native_key_export)                                                             \
+    X(keyParts, js_native_key_parts)                                                               \
+    X(cryptoRun, js_native_crypto_run)
 
 #define JS_NATIVE_DECLARE(name, fn) JS_NATIVE(fn);
 JS_NATIVES(JS_NATIVE_DECLARE)

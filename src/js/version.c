@@ -126,10 +126,18 @@ static JSObjectRef shim_evaluate(struct js_version *v, const char *text, size_t 
 /* (number) -> the exports of a script that is evaluated on first use */
 JS_NATIVE(js_native_lazy)
 {
-    struct js_version *v = js_running(ctx);
-    JSObjectRef exports = js_uint(ctx, argv[0]) == 0
-                              ? shim_evaluate(v, js_script_streams, js_script_streams_len)
-                              : shim_evaluate(v, js_script_clone, js_script_clone_len);
+    static const struct {
+        const char *text;
+        const size_t *len;
+    } scripts[] = {
+        {js_script_streams, &js_script_streams_len},
+        {js_script_clone, &js_script_clone_len},
+        {js_script_subtle, &js_script_subtle_len},
+    };
+    uint32_t i = js_uint(ctx, argv[0]);
+    JSObjectRef exports = i < sizeof scripts / sizeof scripts[0]
+                              ? shim_evaluate(js_running(ctx), scripts[i].text, *scripts[i].len)
+                              : NULL;
     return exports != NULL ? exports : JSValueMakeNull(ctx);
 }
 

@@ -9,7 +9,6 @@
 #include "runtime/kv.h"
 #include "runtime/object.h"
 #include "runtime/update.h"
-#include "tls/crypto.h"
 
 /* arg of every callback is the version that asks. */
 static struct runtime *runtime_of(void *arg)
@@ -130,27 +129,6 @@ static void log_text(void *arg, void *owner, enum js_log_level level, struct spa
     runtime_log(runtime_of(arg), inst != NULL ? span_str(inst->id) : span_of("", 0), level, text);
 }
 
-static enum tls_hash crypto_hash(enum js_hash hash)
-{
-    static const enum tls_hash hashes[] = {[JS_SHA1] = TLS_SHA1,
-                                           [JS_SHA256] = TLS_SHA256,
-                                           [JS_SHA384] = TLS_SHA384,
-                                           [JS_SHA512] = TLS_SHA512,
-                                           [JS_MD5] = TLS_MD5};
-    return hashes[hash];
-}
-
-static int digest(enum js_hash hash, struct span data, unsigned char *out, size_t *len)
-{
-    return tls_digest(crypto_hash(hash), data, out, len);
-}
-
-static int hmac(enum js_hash hash, struct span key, struct span data, unsigned char *out,
-                size_t *len)
-{
-    return tls_hmac(crypto_hash(hash), key, data, out, len);
-}
-
 const struct js_host runtime_js_host = {
     .request_method = request_method,
     .request_url = request_url,
@@ -173,7 +151,4 @@ const struct js_host runtime_js_host = {
     .policy_set = update_from_code,
     .secret = secret,
     .log = log_text,
-    .random = tls_random,
-    .digest = digest,
-    .hmac = hmac,
 };

@@ -1,26 +1,26 @@
 #include "runtime/object.h"
 
-#include "tls/crypto.h"
+#include "crypto/hash.h"
 
 #define HALF 16u /* bytes */
 
-static int class_key(struct span class_name, unsigned char key[TLS_DIGEST_MAX])
+static int class_key(struct span class_name, unsigned char key[CRYPTO_DIGEST_MAX])
 {
     static const char label[] = "sallyport object"; /* with its NUL */
     struct buf text;
     size_t len;
     buf_init(&text, 4096);
     bool ok = buf_append(&text, label, sizeof label) && buf_append_span(&text, class_name);
-    int rc = ok ? tls_digest(TLS_SHA256, buf_span(&text), key, &len) : -1;
+    int rc = ok ? crypto_digest(CRYPTO_SHA256, buf_span(&text), key, &len) : -1;
     buf_free(&text);
     return rc;
 }
 
 static int half_of(const unsigned char *key, struct span data, unsigned char out[HALF])
 {
-    unsigned char mac[TLS_DIGEST_MAX];
+    unsigned char mac[CRYPTO_DIGEST_MAX];
     size_t len;
-    int rc = tls_hmac(TLS_SHA256, span_of((const char *)key, 32), data, mac, &len);
+    int rc = crypto_hmac(CRYPTO_SHA256, span_of((const char *)key, 32), data, mac, &len);
     memcpy(out, mac, HALF);
     return rc;
 }
@@ -42,11 +42,11 @@ static int digit(char c)
 
 int object_id(struct span class_name, struct span name, char out[OBJECT_ID_BYTES])
 {
-    unsigned char key[TLS_DIGEST_MAX];
+    unsigned char key[CRYPTO_DIGEST_MAX];
     unsigned char id[2 * HALF];
     int rc = class_key(class_name, key);
     if (rc >= 0) {
-        rc = name.ptr != NULL ? half_of(key, name, id) : tls_random(id, HALF);
+        rc = name.ptr != NULL ? half_of(key, name, id) : crypto_random(id, HALF);
     }
     if (rc >= 0) {
         rc = half_of(key, span_of((const char *)id, HALF), id + HALF);
@@ -57,7 +57,7 @@ int object_id(struct span class_name, struct span name, char out[OBJECT_ID_BYTES
 
 bool object_id_is(struct span class_name, struct span id)
 {
-    unsigned char key[TLS_DIGEST_MAX];
+    unsigned char key[CRYPTO_DIGEST_MAX];
     unsigned char first[HALF];
     unsigned char second[HALF];
     char want[2 * HALF + 1];

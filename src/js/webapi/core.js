@@ -3,7 +3,7 @@
 import { Blob, File, FormData } from './form.js';
 import { bodyReady, streams } from './body.js';
 import { console } from './console.js';
-import { Crypto, CryptoKey, SubtleCrypto, crypto } from './crypto.js';
+import { Crypto, crypto, subtleParts } from './crypto.js';
 import { TextDecoder, TextEncoder, atob, btoa } from './encoding.js';
 import { kvDone, loadEnv, secretChanged } from './env.js';
 import { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget } from './events.js';
@@ -36,8 +36,8 @@ const timeOrigin = native.wall();
 const startedAt = native.now();
 
 const globals = {
-  AbortController, AbortSignal, Blob, Crypto, CryptoKey, CustomEvent, DOMException, Event,
-  EventTarget, File, FormData, Headers, Request, Response, SubtleCrypto, TextDecoder, TextEncoder,
+  AbortController, AbortSignal, Blob, Crypto, CustomEvent, DOMException, Event,
+  EventTarget, File, FormData, Headers, Request, Response, TextDecoder, TextEncoder,
   URL, URLSearchParams, atob, btoa, clearInterval: clearTimeout, clearTimeout, console, crypto,
   fetch, setInterval, setTimeout, structuredClone,
   navigator: { userAgent: 'Cloudflare-Workers', language: 'en' },
@@ -53,25 +53,30 @@ const globals = {
 };
 for (const name of Object.keys(globals)) define(name, globals[name]);
 
-// Evaluated on first use: the streams are larger than all the rest.
-for (const name of [
+// Evaluated on first use.
+function lazily(load, names) {
+  for (const name of names) {
+    Object.defineProperty(globalThis, name, {
+      configurable: true,
+      get() {
+        define(name, load()[name]);
+        return globalThis[name];
+      },
+      set(value) {
+        define(name, value);
+      },
+    });
+  }
+}
+// The streams are larger than all the rest.
+lazily(streams, [
   'ReadableStream', 'ReadableStreamDefaultReader', 'ReadableStreamBYOBReader',
   'ReadableStreamDefaultController', 'ReadableByteStreamController', 'ReadableStreamBYOBRequest',
   'WritableStream', 'WritableStreamDefaultWriter', 'WritableStreamDefaultController',
   'TransformStream', 'TransformStreamDefaultController', 'ByteLengthQueuingStrategy',
   'CountQueuingStrategy',
-]) {
-  Object.defineProperty(globalThis, name, {
-    configurable: true,
-    get() {
-      define(name, streams()[name]);
-      return globalThis[name];
-    },
-    set(value) {
-      define(name, value);
-    },
-  });
-}
+]);
+lazily(subtleParts, ['CryptoKey', 'SubtleCrypto']);
 
 const some = (object, names) => () => Object.fromEntries(names.map((n) => [n, object[n]]));
 const facts = (...names) => (o) => some(o, names)();

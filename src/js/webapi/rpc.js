@@ -7,7 +7,7 @@
 import { DurableObject, LocalTarget, RpcTarget, WorkerEntrypoint } from './bases.js';
 import { Blob } from './form.js';
 import { copyValue } from './copy.js';
-import { CryptoKey } from './crypto.js';
+import { isCryptoKey } from './crypto.js';
 import { AbortSignal } from './events.js';
 import { Headers } from './headers.js';
 import { rememberOrigin } from './inspect.js';
@@ -120,7 +120,7 @@ function pass(value, home) {
   if (value instanceof RpcTarget) return targetStub(value, home);
   if (Headers.is(value)) return new Headers(value);
   if (value instanceof LocalTarget || Request.is(value) || Response.is(value) || value instanceof AbortSignal ||
-      value instanceof Blob || value instanceof CryptoKey || isStream(value)) {
+      value instanceof Blob || isCryptoKey(value) || isStream(value)) {
     return value;
   }
   return undefined;

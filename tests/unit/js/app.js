@@ -130,6 +130,10 @@ H.api = require('sallyport').outboundParams ? async (request, env, ctx) => {
   const failures = await runApiTests();
   return new Response(failures.length === 0 ? 'ok' : failures.join('\n'));
 } : null;
+H.webcrypto = async () => {
+  const failures = await runCryptoTests();
+  return new Response(failures.length === 0 ? 'ok' : failures.join('\n'));
+};
 Base.outboundHandlers = H;
 Box.outboundHandlers = { own: () => new Response('own') };
 Box.outboundHandlers = { own2: () => new Response('own2') };

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "tls/crypto.h"
-
 #define WAIT_MS 10000
 
 static void copy(char *to, size_t room, struct span from)
@@ -460,17 +458,6 @@ static void write_log(void *arg, void *owner, enum js_log_level level, struct sp
     snprintf(h->log + at, sizeof h->log - at, "%d " SPAN_FMT "\n", (int)level, SPAN_ARG(text));
 }
 
-static int digest(enum js_hash hash, struct span data, unsigned char *out, size_t *len)
-{
-    return tls_digest((enum tls_hash)hash, data, out, len);
-}
-
-static int hmac(enum js_hash hash, struct span key, struct span data, unsigned char *out,
-                size_t *len)
-{
-    return tls_hmac((enum tls_hash)hash, key, data, out, len);
-}
-
 const struct js_host fake_host_table = {
     .request_method = request_method,
     .request_url = request_url,
@@ -492,9 +479,6 @@ const struct js_host fake_host_table = {
     .policy_set = policy_set,
     .secret = secret,
     .log = write_log,
-    .random = tls_random,
-    .digest = digest,
-    .hmac = hmac,
 };
 
 struct wait {

@@ -78,9 +78,10 @@ static int setup(void **state)
     assert_non_null(engine);
     char *app = read_file("app.js");
     char *api = read_file("api.js");
-    size_t room = strlen(app) + strlen(api) + 2;
+    char *webcrypto = read_file("webcrypto.js");
+    size_t room = strlen(app) + strlen(api) + strlen(webcrypto) + 3;
     char *bundle = malloc(room);
-    snprintf(bundle, room, "%s\n%s", app, api);
+    snprintf(bundle, room, "%s\n%s\n%s", app, api, webcrypto);
     struct js_app spec = {
         .name = SPAN_LIT("test"), .bundle = span_str(bundle), .env = span_str(env_json)};
     snprintf(host.secret, sizeof host.secret, "s3cret");
@@ -93,6 +94,7 @@ static int setup(void **state)
     free(bundle);
     free(app);
     free(api);
+    free(webcrypto);
     base = create("b1", "Base", facts, sizeof facts, &err);
     assert_non_null(base);
     box = create("x1", "Box", facts, sizeof facts, &err);
@@ -612,6 +614,12 @@ static void web_api(void **state)
     assert_string_equal(run("api")->body, "ok");
 }
 
+static void web_crypto(void **state)
+{
+    (void)state;
+    assert_string_equal(run("webcrypto")->body, "ok");
+}
+
 /* esbuild's map of "\n\nthrow x" style bundles: one segment is enough to see the lookup. */
 static void load_errors_have_a_place(void **state)
 {
@@ -744,6 +752,7 @@ int main(void)
         TEST(odds_and_ends),
         TEST(calls),
         TEST(web_api),
+        TEST(web_crypto),
         TEST(load_errors_have_a_place),
         TEST(the_collector_is_pumped),
         TEST(turns_are_stamped),

@@ -1,30 +1,29 @@
-#include "tls/crypto.h"
+#include "crypto/internal.h"
 
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <limits.h>
 
-static const EVP_MD *digest_of(enum tls_hash hash)
+const EVP_MD *crypto_md(enum crypto_hash hash)
 {
     switch (hash) {
-    case TLS_SHA1:
+    case CRYPTO_SHA1:
         return EVP_sha1();
-    case TLS_SHA256:
+    case CRYPTO_SHA256:
         return EVP_sha256();
-    case TLS_SHA384:
+    case CRYPTO_SHA384:
         return EVP_sha384();
-    case TLS_SHA512:
+    case CRYPTO_SHA512:
         return EVP_sha512();
-    case TLS_MD5:
+    case CRYPTO_MD5:
         return EVP_md5();
     }
     return NULL;
 }
 
-int tls_digest(enum tls_hash hash, struct span data, unsigned char *out, size_t *len)
+int crypto_digest(enum crypto_hash hash, struct span data, unsigned char *out, size_t *len)
 {
-    const EVP_MD *md = digest_of(hash);
+    const EVP_MD *md = crypto_md(hash);
     unsigned int written = 0;
     if (md == NULL || EVP_Digest(data.ptr, data.len, out, &written, md, NULL) != 1) {
         return -1;
@@ -33,9 +32,10 @@ int tls_digest(enum tls_hash hash, struct span data, unsigned char *out, size_t 
     return 0;
 }
 
-int tls_hmac(enum tls_hash hash, struct span key, struct span data, unsigned char *out, size_t *len)
+int crypto_hmac(enum crypto_hash hash, struct span key, struct span data, unsigned char *out,
+                size_t *len)
 {
-    const EVP_MD *md = digest_of(hash);
+    const EVP_MD *md = crypto_md(hash);
     unsigned int written = 0;
     /* OpenSSL takes a NULL key for "as before": an empty key needs an address. */
     const void *key_bytes = key.len != 0 ? key.ptr : "";
@@ -48,7 +48,7 @@ int tls_hmac(enum tls_hash hash, struct span key, struct span data, unsigned cha
     return 0;
 }
 
-int tls_random(void *dst, size_t len)
+int crypto_random(void *dst, size_t len)
 {
     unsigned char *at = dst;
     while (len > 0) {
