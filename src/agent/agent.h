@@ -10,9 +10,10 @@
 #include <signal.h>
 #include <sys/types.h>
 
-#define AGENT_PROCESSES_MAX  1024u /* that run at once */
-#define AGENT_BACKGROUND_MAX 256u  /* that run or are remembered; the oldest that ended goes first \
-                                    */
+#define AGENT_PROCESSES_MAX 1024u /* that run at once */
+#define AGENT_BACKGROUND_MAX                                                                       \
+    256u /* that run or are remembered; the oldest that ended goes first                           \
+          */
 #define AGENT_SESSIONS_MAX 256u
 #define AGENT_WHY_BYTES    512u
 

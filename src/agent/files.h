@@ -5,7 +5,21 @@
 #ifndef SALLYPORT_AGENT_FILES_H
 #define SALLYPORT_AGENT_FILES_H
 
+#include <stddef.h>
+
 /* The exit status: 0, or 1 with one line on 2 (none for `exists`). */
 int files_call(char **argv);
+
+/* ---- between the files of this part ---- */
+
+/* The line `CODE: path: what`; returns 1, the exit status. */
+int files_fail(int code, const char *path);
+/* From one descriptor to its end into another. 0 or -errno; *at_source: it was the reading. */
+int files_copy(int from, int to, int *at_source);
+/* Each: 0 or an exit status, having said why. */
+int files_write(const char *path);
+int files_remove(const char *path);
+int files_move(const char *from, const char *to);
+int files_connect(const char *port);
 
 #endif

@@ -49,7 +49,7 @@ static bool read_flags(struct run *r, struct span flags)
 /* The session's cwd may be gone meanwhile: then the sandbox's own takes its place. */
 static bool read_place(struct agent *a, struct run *r, struct span cwd)
 {
-    const char *place = r->session->cwd;
+    const char *place = r->flags['s'] || r->flags['f'] ? r->session->cwd : a->cwd;
     struct stat st;
     if (stat(place, &st) != 0 || !S_ISDIR(st.st_mode)) {
         place = a->cwd;
