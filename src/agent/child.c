@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,16 @@
 static bool absent(int code)
 {
     return code == ENOENT || code == ENOTDIR;
+}
+
+/* By the system call: the C library keeps two signals for itself, and an ignored one would stay
+ * ignored. All zero is the kernel's default action. */
+static void signals_reset(void)
+{
+    const uint64_t plain[4] = {0};
+    for (int signum = 1; signum < NSIG; signum++) {
+        (void)syscall(SYS_rt_sigaction, signum, plain, NULL, sizeof(uint64_t));
+    }
 }
 
 int child_settle(const int fds[3], bool terminal, const char *cwd, const char **what)
@@ -38,10 +49,7 @@ int child_settle(const int fds[3], bool terminal, const char *cwd, const char **
             return errno;
         }
     }
-    const struct sigaction plain = {.sa_handler = SIG_DFL};
-    for (int signum = 1; signum < NSIG; signum++) {
-        (void)sigaction(signum, &plain, NULL);
-    }
+    signals_reset();
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
