@@ -20,8 +20,6 @@ extern const char js_script_core[];
 extern const size_t js_script_core_len;
 extern const char js_script_streams[];
 extern const size_t js_script_streams_len;
-extern const char js_script_clone[];
-extern const size_t js_script_clone_len;
 extern const char js_script_subtle[];
 extern const size_t js_script_subtle_len;
 

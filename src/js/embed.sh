@@ -22,12 +22,11 @@ bundle() { # ENTRY RESULT NAME
 }
 bundle "$source/webapi/core.js" 'module.exports.entries' core
 bundle "$source/webapi/lazy/streams.js" 'module.exports' streams
-bundle "$source/webapi/lazy/clone.js" 'module.exports' clone
 bundle "$source/webapi/lazy/subtle.js" 'module.exports' subtle
 
 {
     echo '#include "js/bundle.h"'
-    for name in core streams clone subtle; do
+    for name in core streams subtle; do
         echo "const char js_script_$name[] = {"
         od -An -v -tu1 "$work/$name.js" | sed 's/  *\([0-9]\)/\1/; s/  */,/g; s/$/,/'
         echo '0};'

@@ -131,7 +131,6 @@ JS_NATIVE(js_native_lazy)
         const size_t *len;
     } scripts[] = {
         {js_script_streams, &js_script_streams_len},
-        {js_script_clone, &js_script_clone_len},
         {js_script_subtle, &js_script_subtle_len},
     };
     uint32_t i = js_uint(ctx, argv[0]);

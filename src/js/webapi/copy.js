@@ -20,19 +20,19 @@ export function cannotClone(value) {
 }
 
 // pass(object) is asked for functions and for objects that are not of the language itself: what
-// stands in the copy, or undefined when it cannot be cloned.
-export function copyValue(value, pass) {
+// stands in the copy, or undefined when it cannot be cloned. known: what already has its copy.
+export function copyValue(value, pass, known = undefined) {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
     if (typeof value === 'symbol') throw cannotClone(value);
     return value;
   }
-  return new Copier(pass).copy(value);
+  return new Copier(pass, known).copy(value);
 }
 
 class Copier {
-  constructor(pass) {
+  constructor(pass, known) {
     this.pass = pass;
-    this.seen = new Map();
+    this.seen = new Map(known);
   }
   copy(value) {
     if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
@@ -90,6 +90,7 @@ class Copier {
       case RegExp.prototype:
         return this.keep(value, new RegExp(value.source, value.flags));
       case ArrayBuffer.prototype:
+        if (value.detached) throw cannotClone(value);
         return this.keep(value, value.slice(0));
       case Boolean.prototype: case Number.prototype: case String.prototype: case BigInt.prototype:
         return this.keep(value, Object(value.valueOf()));

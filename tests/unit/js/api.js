@@ -128,6 +128,26 @@ async function runApiTests() {
   const src = { a: [1, { b: new Date(5) }], m: new Map([['k', new Set([1])]]) }; src.self = src;
   const cl = structuredClone(src); eq('clone', [cl.a[1].b.getTime(), cl.m.get('k').has(1), cl.self === cl, cl !== src], [5, true, true, true]);
   throws('clone fn', () => structuredClone(() => {}), 'DataCloneError');
+  throws('clone symbol', () => structuredClone({ s: Symbol('x') }), 'DataCloneError');
+  throws('clone promise', () => structuredClone(Promise.resolve()), 'DataCloneError');
+  throws('clone response', () => structuredClone({ a: [new Response('x')] }), 'DataCloneError');
+  try { structuredClone({ f: function named() {} }); } catch (e) { eq('clone says what', e.message.includes('named'), true); }
+  const shared = new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7]);
+  const views = structuredClone({ a: shared.subarray(2, 4), b: new DataView(shared.buffer, 4), c: new Float32Array(shared.buffer, 4, 1) });
+  eq('clone views', [[...views.a], views.b.getUint8(0), views.a.buffer === views.b.buffer, views.a.buffer !== shared.buffer, views.c.length, views.a.byteOffset], [[2, 3], 4, true, true, 1, 2]);
+  const mix = structuredClone([new RangeError('r', { cause: 'c' }), /a+/gi, 10n, Object(5), new String('s'), new DOMException('d', 'AbortError'), , undefined, NaN]);
+  eq('clone mix', [mix[0] instanceof RangeError, mix[0].message, mix[0].cause, mix[1].source, mix[1].flags, typeof mix[2], typeof mix[3], mix[4] instanceof String, mix[5].name, 6 in mix, mix.length, Number.isNaN(mix[8])],
+    [true, 'r', 'c', 'a+', 'gi', 'bigint', 'object', true, 'AbortError', false, 9, true]);
+  const give = new ArrayBuffer(8); new Uint8Array(give)[1] = 9;
+  const given = structuredClone({ view: new Uint8Array(give, 1), again: give }, { transfer: [give] });
+  eq('transfer', [given.view[0], given.view.length, given.again === given.view.buffer, give.byteLength, give.detached], [9, 7, true, 0, true]);
+  throws('transfer detached', () => structuredClone(1, { transfer: [give] }), 'DataCloneError');
+  throws('clone detached', () => structuredClone(give), 'DataCloneError');
+  const kept = new ArrayBuffer(4);
+  throws('transfer what cannot', () => structuredClone({ kept, f() {} }, { transfer: [kept] }), 'DataCloneError'); eq('kept', kept.byteLength, 4);
+  throws('transfer twice', () => structuredClone(kept, { transfer: [kept, kept] }), 'DataCloneError');
+  throws('transfer an array', () => structuredClone(1, { transfer: [new Uint8Array(1)] }), 'DataCloneError');
+  eq('clone proto', Object.getPrototypeOf(structuredClone(JSON.parse('{"__proto__":{"x":1}}'))) === Object.prototype, true);
   const order = []; queueMicrotask(() => order.push(1)); await null; eq('microtask', order, [1]);
   await new Promise((res) => { setTimeout(() => order.push('b'), 4); setTimeout(() => order.push('a'), 1); const x = setTimeout(() => order.push('never'), 2); clearTimeout(x); setTimeout((v) => { order.push(v); res(); }, 6, 'arg'); });
   eq('timers', order, [1, 'a', 'b', 'arg']);

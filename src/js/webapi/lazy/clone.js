@@ -1,1 +1,0 @@
-export { deserialize, serialize } from '@ungap/structured-clone';
