@@ -219,10 +219,10 @@ static int limits_get(struct app *a, struct error *err)
 /* What the engine's `env` is made of; checked there. */
 static int env_get(struct app *a, struct error *err)
 {
-    static const char *const keys[] = {"vars", "kv", "objects"};
+    static const char *const keys[] = {"vars", "kv", "objects", "services", "unsupported"};
     a->env = json_object();
     bool ok = a->env != NULL;
-    for (size_t i = 0; ok && i < 3; i++) {
+    for (size_t i = 0; ok && i < sizeof keys / sizeof keys[0]; i++) {
         json_t *v = json_object_get(a->json, keys[i]);
         ok = v == NULL || json_object_set(a->env, keys[i], v) == 0;
     }
@@ -243,6 +243,11 @@ static int strings_and_flags(struct app *a, struct error *err)
     if (ca != NULL && !json_is_string(ca)) {
         return wrong(err, "app", "upstream_ca", "PEM text");
     }
+    const json_t *dir = json_object_get(a->json, "objects_dir");
+    if (dir != NULL && (!json_is_string(dir) || json_string_value(dir)[0] != '/')) {
+        return wrong(err, "app", "objects_dir", "an absolute path");
+    }
+    a->objects_dir = dir != NULL ? json_span(dir) : (struct span){NULL, 0};
     a->name = json_span(name);
     a->module = json_is_true(module);
     a->upstream_ca = ca != NULL ? json_span(ca) : span_of("", 0);

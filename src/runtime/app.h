@@ -31,6 +31,7 @@ struct app {
     bool module;
     json_t *env; /* vars, kv and objects for js_app.env, still without the secrets' names */
     struct span upstream_ca;
+    struct span objects_dir; /* absolute; ptr NULL: objects have no storage */
     struct upstream_resolve *resolve;
     size_t resolve_count;
     struct url_host *resolve_hosts; /* what resolve[].host point to */

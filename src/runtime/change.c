@@ -205,6 +205,14 @@ static int intercept(struct policy *p, const json_t *args, const char *method, s
     return rc == 0 ? policy_intercept(p, &i, err) : rc;
 }
 
+static int intercepts_end(struct policy *p, const json_t *args, const char *method,
+                          struct error *err)
+{
+    (void)args, (void)method, (void)err;
+    policy_intercepts_clear(p);
+    return 0;
+}
+
 static const struct method {
     const char *name;
     change_fn fn;
@@ -221,6 +229,7 @@ static const struct method {
     {"removeAllowedHost", unallow},
     {"removeDeniedHost", undeny},
     {"$intercept", intercept},
+    {"$interceptsEnd", intercepts_end},
 };
 
 static const struct method *method_find(struct span name)
@@ -235,7 +244,7 @@ static const struct method *method_find(struct span name)
 
 bool change_is_method(struct span method)
 {
-    return method_find(method) != NULL;
+    return method.len > 0 && method.ptr[0] != '$' && method_find(method) != NULL;
 }
 
 int change_apply(struct policy *p, struct span method, struct span args, struct error *err)

@@ -6,7 +6,9 @@
 #include "isolate/rlimits.h"
 #include "isolate/seccomp.h"
 #include "isolate/userns.h"
+#include "runtime/runtime.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -105,16 +107,34 @@ static const struct isolate_syscall allowed[] = {
     ISOLATE_ALLOW(getpeername),
     ISOLATE_ALLOW(getsockopt),
     ISOLATE_ALLOW(setsockopt),
-    /* libraries look for files of theirs: there are none */
+    ISOLATE_ALLOW(fstat),
+};
+
+/* Libraries look for files of theirs: there are none. */
+static const struct isolate_syscall no_files[] = {
     ISOLATE_ANSWER(openat, ENOENT),
     ISOLATE_ANSWER(open, ENOENT),
     ISOLATE_ALLOW_EQ(newfstatat, 3, AT_EMPTY_PATH), /* how glibc spells fstat */
-    ISOLATE_ALLOW(fstat),
     ISOLATE_ANSWER(stat, ENOENT),
     ISOLATE_ANSWER(statx, ENOENT),
     ISOLATE_ANSWER(access, ENOENT),
     ISOLATE_ANSWER(readlink, ENOENT),
 };
+
+/* What SQLite calls; Landlock holds every thread below objects_dir. */
+static const struct isolate_syscall storage_files[] = {
+    ISOLATE_ALLOW(openat),     ISOLATE_ALLOW(open),
+    ISOLATE_ALLOW(newfstatat), ISOLATE_ALLOW(stat),
+    ISOLATE_ALLOW(lstat),      ISOLATE_ANSWER(statx, ENOENT),
+    ISOLATE_ALLOW(access),     ISOLATE_ALLOW(faccessat),
+    ISOLATE_ALLOW(readlink),   ISOLATE_ALLOW(mkdir),
+    ISOLATE_ALLOW(unlink),     ISOLATE_ALLOW(pwrite64),
+    ISOLATE_ALLOW(fdatasync),  ISOLATE_ALLOW(fsync),
+    ISOLATE_ALLOW(fchown), /* as root it gives its log to the owner of the database */
+    ISOLATE_ALLOW(geteuid),
+};
+
+#define LANDLOCK_FLAGS (ISOLATE_LANDLOCK_NO_TCP_BIND | ISOLATE_LANDLOCK_SCOPED)
 
 int confine_early(struct error *err)
 {
@@ -139,14 +159,48 @@ int confine_early(struct error *err)
     return 0;
 }
 
+int confine_files(struct runtime *rt, struct error *err)
+{
+    const char *dir = rt->app.objects_dir.ptr;
+    if (dir == NULL) {
+        rt->storage_refused = "objects have no storage here: no folder was given for it";
+        return 0;
+    }
+    if (!rt->confine) {
+        return 0;
+    }
+    if (isolate_landlock_abi() == 0) {
+        rt->storage_refused = "objects have no storage here: this kernel has no Landlock, and "
+                              "without it the runtime may open no file: boot with lsm=landlock,…";
+        return 0;
+    }
+    /* The engine seeds itself and looks at its own stack when it starts. */
+    const struct isolate_landlock_path paths[] = {
+        {dir, ISOLATE_LANDLOCK_READ | ISOLATE_LANDLOCK_WRITE},
+        {"/dev/urandom", ISOLATE_LANDLOCK_READ},
+        {"/proc/self", ISOLATE_LANDLOCK_READ},
+    };
+    int abi = isolate_landlock_restrict(paths, 3, LANDLOCK_FLAGS, err);
+    return abi < 0 ? abi : 0;
+}
+
 int confine(struct runtime *rt, struct error *err)
 {
-    (void)rt;
-    int abi = isolate_landlock_restrict(
-        NULL, 0, ISOLATE_LANDLOCK_NO_TCP_BIND | ISOLATE_LANDLOCK_SCOPED, err);
+    bool storage = rt->storage_refused == NULL;
+    const struct isolate_landlock_path dir = {rt->app.objects_dir.ptr,
+                                              ISOLATE_LANDLOCK_READ | ISOLATE_LANDLOCK_WRITE};
+    const struct isolate_syscall *files = storage ? storage_files : no_files;
+    size_t file_count =
+        storage ? sizeof storage_files / sizeof *storage_files : sizeof no_files / sizeof *no_files;
+    struct isolate_syscall
+        all[sizeof allowed / sizeof *allowed + sizeof storage_files / sizeof *storage_files];
+    size_t count = sizeof allowed / sizeof *allowed;
+    static_assert(sizeof storage_files >= sizeof no_files, "room for either list");
+    int abi = isolate_landlock_restrict(&dir, storage ? 1 : 0, LANDLOCK_FLAGS, err);
     if (abi < 0) {
         return abi;
     }
-    return isolate_seccomp_allow(allowed, sizeof allowed / sizeof allowed[0], ISOLATE_SECCOMP_EPERM,
-                                 err);
+    memcpy(all, allowed, sizeof allowed);
+    memcpy(all + count, files, file_count * sizeof *files);
+    return isolate_seccomp_allow(all, count + file_count, ISOLATE_SECCOMP_EPERM, err);
 }

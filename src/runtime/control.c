@@ -2,9 +2,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "runtime/alarm.h"
 #include "runtime/call.h"
 #include "runtime/confine.h"
 #include "runtime/container.h"
+#include "runtime/deploy.h"
 #include "runtime/front.h"
 #include "runtime/kv.h"
 #include "runtime/object.h"
@@ -111,20 +113,40 @@ static void unmap(struct span s)
     }
 }
 
+/* What START and DEPLOY carry: the code is mapped for the call alone. */
+static int with_code(struct runtime *rt, struct ipc_message *m, struct span app,
+                     int (*use)(struct runtime *rt, struct span app,
+                                const struct version_code *code, struct error *err),
+                     struct error *err)
+{
+    struct version_code code = {{NULL, 0}, {NULL, 0}};
+    int rc = map_fd(m->fds[0], &code.bundle, err);
+    rc = rc == 0 ? map_fd(m->fds[1], &code.map, err) : rc;
+    rc = rc == 0 ? use(rt, app, &code, err) : rc;
+    unmap(code.bundle);
+    unmap(code.map);
+    return rc;
+}
+
 static int start(struct runtime *rt, struct ipc_message *m, struct buf *facts, struct error *err)
 {
-    struct span bundle = {NULL, 0};
-    struct span map = {NULL, 0};
     if (rt->started) {
         return error_set(err, 0, "start: it was started before");
     }
-    int rc = map_fd(m->fds[0], &bundle, err);
-    rc = rc == 0 ? map_fd(m->fds[1], &map, err) : rc;
-    rc = rc == 0 ? runtime_start(rt, m->fields[0], &(struct version_code){bundle, map}, err) : rc;
-    unmap(bundle);
-    unmap(map);
+    int rc = with_code(rt, m, m->fields[0], runtime_start, err);
     rc = rc == 0 ? runtime_facts(rt->version, facts, err) : rc;
     return rc == 0 && rt->confine ? confine(rt, err) : rc;
+}
+
+static void on_deploy(struct runtime *rt, struct ipc_message *m)
+{
+    struct error err;
+    struct buf facts;
+    buf_init(&facts, 4u * 1024u * 1024u);
+    bool ok = with_code(rt, m, m->fields[1], deploy, &err) == 0 &&
+              runtime_facts(rt->version, &facts, &err) == 0;
+    control_reply(rt, m->fields[0], ok, ok ? buf_span(&facts) : span_str(err.text));
+    buf_free(&facts);
 }
 
 static void on_start(struct runtime *rt, struct ipc_message *m)
@@ -304,6 +326,11 @@ static void on_process(struct runtime *rt, struct ipc_message *m)
     process_ended(rt, m);
 }
 
+static void on_alarm_done(struct runtime *rt, struct ipc_message *m)
+{
+    alarm_done(rt, m);
+}
+
 static void on_object_done(struct runtime *rt, struct ipc_message *m)
 {
     object_done(rt, m);
@@ -328,6 +355,7 @@ static void (*const handlers[])(struct runtime *rt, struct ipc_message *m) = {
     [RUNTIME_INSTANCE_ENDED] = on_instance_ended,
     [RUNTIME_GATE] = on_gate,
     [RUNTIME_FRONT] = on_front,
+    [RUNTIME_DEPLOY] = on_deploy,
     [RUNTIME_CALL] = on_call,
     [RUNTIME_CHECK] = on_check,
     [RUNTIME_FIRE] = on_fire,
@@ -335,6 +363,7 @@ static void (*const handlers[])(struct runtime *rt, struct ipc_message *m) = {
     [RUNTIME_OBJECT_DONE] = on_object_done,
     [RUNTIME_CONTAINER_DONE] = container_done,
     [RUNTIME_PROCESS] = on_process,
+    [RUNTIME_ALARM_DONE] = on_alarm_done,
     [RUNTIME_STATE_DONE] = on_state_done,
     [RUNTIME_KV_DONE] = on_kv_done,
 };

@@ -2,12 +2,14 @@
  * What JavaScript asks of the runtime. Every callback comes from inside a turn of the engine, so
  * nothing here calls back into it.
  */
+#include "runtime/alarm.h"
 #include "runtime/call.h"
 #include "runtime/container.h"
 #include "runtime/exchange.h"
 #include "runtime/fetch.h"
 #include "runtime/kv.h"
 #include "runtime/object.h"
+#include "runtime/storage.h"
 #include "runtime/update.h"
 
 /* arg of every callback is the version that asks. */
@@ -144,11 +146,13 @@ const struct js_host runtime_js_host = {
     .call_done = call_done,
     .over = over,
     .kv = kv_ask,
+    .alarm = alarm_ask,
     .container = container_ask,
     .object = object_ask,
     .object_id = host_object_id,
     .object_id_is = host_object_id_is,
     .policy_set = update_from_code,
+    .storage = storage_open,
     .secret = secret,
     .log = log_text,
 };

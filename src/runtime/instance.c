@@ -5,6 +5,7 @@
 #include "runtime/container.h"
 #include "runtime/fetch.h"
 #include "runtime/process.h"
+#include "runtime/storage.h"
 #include "runtime/update.h"
 
 #include <stdlib.h>
@@ -193,6 +194,9 @@ void instance_ended(struct instance *inst, int status, struct span why)
     bool ran = inst->running;
     inst->running = false;
     inst->look_ms = clock_monotonic_ms() + INSTANCE_UNUSED_MS;
+    if (policy_intercepts_clear(inst->policy)) {
+        update_from_inside(inst, SPAN_LIT("$interceptsEnd"));
+    }
     if (ran && inst->half != NULL) {
         js_container_ended(inst->half->js, status, why);
     }
@@ -220,6 +224,9 @@ void instance_destroy(struct instance *inst)
     let_go_of_code(inst);
     update_drop_all(inst);
     instance_flush(inst);
+    if (inst->db != NULL) {
+        object_db_close(inst->db);
+    }
     loop_task_cancel(&inst->events_flush);
     loop_timer_cancel(inst->events_timer);
     list_remove(&inst->node);

@@ -42,9 +42,10 @@ struct instance {
     struct list calls;     /* struct call.node */
     struct list processes; /* struct process.node */
     uint32_t fetch_count;
-    uint64_t look_ms;    /* monotonic, when to see whether it is unused */
-    struct list updates; /* struct update.node, the first is being saved */
-    struct buf events;   /* audit lines that wait */
+    struct object_db *db; /* its storage; NULL: not used yet */
+    uint64_t look_ms;     /* monotonic, when to see whether it is unused */
+    struct list updates;  /* struct update.node, the first is being saved */
+    struct buf events;    /* audit lines that wait */
     struct loop_task events_flush;
     struct loop_timer *events_timer; /* NULL until the first event */
     bool events_wait;                /* lines wait for the timer, not for the end of the turn */
@@ -65,6 +66,8 @@ struct instance *instance_create(struct runtime *rt, const struct instance_spec 
 void instance_destroy(struct instance *inst);
 /* Twice a second: lets go of those that are unused. */
 void instance_clock(struct runtime *rt, uint64_t now_ms);
+/* How long nothing has been under way, in ms; 0: it is in use, or has a sandbox. */
+uint64_t instance_unused_ms(const struct instance *inst);
 /* Room for one more, if need be by letting go of an unused one. */
 bool instance_make_room(struct runtime *rt, struct error *err);
 struct instance *instance_find(const struct runtime *rt, struct span id);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "runtime/confine.h"
 #include "runtime/container.h"
 #include "runtime/control.h"
 #include "runtime/exchange.h"
@@ -123,6 +124,9 @@ static void on_clock(void *arg)
 
 static int engine_open(struct runtime *rt, const struct version_code *code, struct error *err)
 {
+    if (confine_files(rt, err) != 0) {
+        return -1;
+    }
     rt->watchdog = rt->confine ? watchdog_start(&rt->app.limits, err) : NULL;
     const bool watched = rt->watchdog != NULL || !rt->confine;
     rt->js = watched ? js_start(rt->loop, err) : NULL;

@@ -54,8 +54,9 @@ struct runtime {
     uint32_t task_next;
     struct list idle; /* struct exchange.flow.node: memory for the next ones */
     uint32_t idle_count;
-    uint64_t failures; /* counts ids of failed handlers */
-    bool confine;      /* false in tests only */
+    uint64_t failures;           /* counts ids of failed handlers */
+    bool confine;                /* false in tests only */
+    const char *storage_refused; /* why objects have no storage; NULL: they have */
 };
 
 /* NULL: memory. control_fd is given; -1: none. */

@@ -6,8 +6,7 @@
 
 #define EVICT_LOOK 64u /* of the longest unused, to find one that may go for another */
 
-/* How long nothing has been under way, in ms; 0: it is in use. */
-static uint64_t unused_ms(const struct instance *inst)
+uint64_t instance_unused_ms(const struct instance *inst)
 {
     if (inst->door.gate != NULL || inst->running || inst->half == NULL ||
         !list_empty(&inst->calls) || !list_empty(&inst->updates)) {
@@ -38,7 +37,7 @@ void instance_clock(struct runtime *rt, uint64_t now_ms)
         if (now_ms < inst->look_ms) {
             return;
         }
-        uint64_t unused = unused_ms(inst);
+        uint64_t unused = instance_unused_ms(inst);
         if (unused >= INSTANCE_UNUSED_MS) {
             instance_destroy(inst);
         } else {
@@ -56,7 +55,7 @@ bool instance_make_room(struct runtime *rt, struct error *err)
     LIST_FOREACH_SAFE(node, next, &rt->instances)
     {
         struct instance *inst = LIST_ENTRY(node, struct instance, node);
-        if (unused_ms(inst) > 0) {
+        if (instance_unused_ms(inst) > 0) {
             instance_destroy(inst);
             return true;
         }

@@ -190,6 +190,14 @@ void update_from_code(void *arg, uint32_t call, void *owner, struct span method,
     enqueue(u);
 }
 
+void update_from_inside(struct instance *inst, struct span method)
+{
+    struct update *u = update_new(inst, method, SPAN_LIT("[]"));
+    if (u != NULL) {
+        enqueue(u);
+    }
+}
+
 static struct update *find(const struct runtime *rt, uint64_t id)
 {
     LIST_FOREACH(i, &rt->instances)

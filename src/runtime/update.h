@@ -14,6 +14,8 @@ void update_from_call(struct instance *inst, struct span seq, struct span method
 /* js_host.policy_set, arg is the version: answered by js_policy_done. */
 void update_from_code(void *arg, uint32_t call, void *owner, struct span method, struct span args,
                       struct span facts);
+/* The runtime's own; nobody is told. */
+void update_from_inside(struct instance *inst, struct span method);
 /* RUNTIME_STATE_DONE. */
 void update_saved(struct runtime *rt, struct span call, bool ok, struct span why);
 /* Nobody is to be told any more of changes that this version asked for. */

@@ -130,6 +130,15 @@ struct watchdog *watchdog_start(const struct app_limits *limits, struct error *e
     return w;
 }
 
+void watchdog_loading(struct watchdog *w)
+{
+    if (w != NULL) {
+        w->load_cpu = clock_ns(w->cpu);
+        atomic_store(&w->ceiling, resident(w->statm) + w->heap_bytes);
+        atomic_store(&w->loaded, false);
+    }
+}
+
 void watchdog_loaded(struct watchdog *w)
 {
     if (w != NULL) {

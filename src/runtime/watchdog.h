@@ -17,6 +17,8 @@ struct watchdog;
  * before it meets the module: until watchdog_loaded the load has WATCHDOG_LOAD_MS in all. The
  * process ends with one of enum ipc_runtime_exit. */
 struct watchdog *watchdog_start(const struct app_limits *limits, struct error *err);
+/* Code is loaded once more: the limit of a load holds until watchdog_loaded. NULL is allowed. */
+void watchdog_loading(struct watchdog *w);
 /* From here on each turn has its limit; resident memory of this moment is "idle". */
 void watchdog_loaded(struct watchdog *w);
 void watchdog_stop(struct watchdog *w); /* NULL is allowed */
