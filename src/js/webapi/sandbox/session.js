@@ -15,19 +15,15 @@ import { noLocalForm } from '../env.js';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-function quoted(text) {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-// Sets and unsets variables in a session, for its later commands.
+// Sets variables of a session, or takes out those that are undefined, for its later commands.
 export async function setSessionEnv(instance, session, vars) {
-  const lines = Object.entries(vars).map(([name, value]) => {
+  const env = {};
+  for (const [name, value] of Object.entries(vars)) {
     if (!NAME.test(name)) throw sandboxError('VALIDATION_FAILED', `"${name}" is not the name of a variable.`);
-    return value === undefined || value === null ? `unset ${name}` : `export ${name}=${quoted(`${value}`)}`;
-  });
-  if (lines.length === 0) return;
-  const result = await exec(instance, session, lines.join('\n'), undefined);
-  if (!result.success) throw sandboxError('COMMAND_EXECUTION_ERROR', `The variables could not be set: ${result.stderr.trim()}`);
+    env[name] = value === undefined || value === null ? null : `${value}`;
+  }
+  if (Object.keys(env).length === 0) return;
+  await lifeOf(instance).use(() => ask(instance, 'session', { op: 'set', name: session, env }));
 }
 
 export async function createSession(instance, options) {
