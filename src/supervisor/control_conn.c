@@ -12,7 +12,7 @@
 #define READ_BYTES (32u * 1024u)
 #define OUT_MAX    (64u * 1024u * 1024u)
 
-enum conn_state { CONN_HEAD, CONN_BODY, CONN_WAIT, CONN_STREAM };
+enum conn_state { CONN_HEAD, CONN_BODY, CONN_WAIT, CONN_STREAM, CONN_RAW };
 
 struct conn {
     struct list node;
@@ -32,6 +32,7 @@ struct conn {
     bool dead;
     void (*closed)(void *arg); /* of a stream */
     void *closed_arg;
+    const struct conn_raw *raw; /* NULL: none, or it has been ended */
 };
 
 static void call_free(struct call *c)
@@ -191,6 +192,13 @@ static bool target_split(struct call *c)
     return c->segment_count > 0;
 }
 
+/* The one call that carries a whole app. */
+static bool is_app(const struct call *c)
+{
+    return strcmp(c->method, "PUT") == 0 && c->segment_count == 2 &&
+           span_eq(c->segments[1], SPAN_LIT("app"));
+}
+
 static void head_take(struct conn *c, const struct http1_request *r)
 {
     struct call *call = calloc(1, sizeof *call);
@@ -203,12 +211,16 @@ static void head_take(struct conn *c, const struct http1_request *r)
     call->s = c->s;
     memcpy(call->method, r->method.ptr, r->method.len);
     memcpy(call->target, r->path.ptr, r->path.len);
+    call->upgrade = span_ieq(r->head.upgrade, SPAN_LIT(CONTROL_UPGRADE));
     buf_init(&call->body, CONTROL_BODY_MAX);
     buf_init(&call->gathered, CONTROL_BODY_MAX);
     c->call = call;
     if (!target_split(call)) {
         conn_refuse(c, 400, "path: malformed\n");
         return;
+    }
+    if (is_app(call)) {
+        call->body.ceiling = CONTROL_APP_MAX;
     }
     c->keep_alive = r->head.keep_alive;
     http1_body_init(&c->body, &r->head);
@@ -264,6 +276,17 @@ static bool body_step(struct conn *c)
     return step == HTTP1_STEP_DATA || (step == HTTP1_STEP_END && c->state == CONN_HEAD);
 }
 
+static void raw_step(struct conn *c)
+{
+    struct span bytes = buf_span(&c->in);
+    if (bytes.len > 0) {
+        if (c->raw != NULL) {
+            c->raw->received(c->closed_arg, bytes);
+        }
+        buf_clear(&c->in);
+    }
+}
+
 /* Works through what is there; the connection may be gone afterwards. */
 static void conn_work(struct conn *c)
 {
@@ -272,8 +295,17 @@ static void conn_work(struct conn *c)
     while (again && !c->dead) {
         again = c->state == CONN_HEAD ? head_step(c) : c->state == CONN_BODY ? body_step(c) : false;
     }
+    if (c->state == CONN_RAW && !c->dead) {
+        raw_step(c);
+    }
+    bool waited = buf_len(&c->out) > 0;
+    bool open = !c->dead && conn_flush(c);
+    if (open && waited && buf_len(&c->out) == 0 && c->state == CONN_RAW && c->raw != NULL) {
+        c->raw->drained(c->closed_arg);
+        open = conn_flush(c);
+    }
     c->busy = false;
-    if (c->dead || !conn_flush(c)) {
+    if (c->dead || !open) {
         conn_end(c);
         return;
     }
@@ -408,6 +440,45 @@ void conn_stream_end(struct conn *c)
 {
     c->closed = NULL;
     http1_write_last_chunk(&c->out, NULL, 0);
+    c->close_after_out = true;
+    loop_watch_set(c->watch, LOOP_READ | LOOP_WRITE);
+}
+
+struct conn *call_upgrade(struct call *c, const struct conn_raw *events, void *arg)
+{
+    struct conn *conn = c->conn;
+    call_free(c);
+    if (conn == NULL) {
+        return NULL;
+    }
+    buf_append_str(&conn->out, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                               "Upgrade: " CONTROL_UPGRADE "\r\n\r\n");
+    conn->state = CONN_RAW;
+    conn->raw = events;
+    conn->closed = events->closed;
+    conn->closed_arg = arg;
+    loop_watch_set(conn->watch, LOOP_READ | LOOP_WRITE);
+    return conn;
+}
+
+size_t conn_raw_waiting(const struct conn *c)
+{
+    return buf_len(&c->out);
+}
+
+bool conn_raw_write(struct conn *c, struct span bytes)
+{
+    if (buf_len(&c->out) + bytes.len > 2u * CONTROL_RAW_MAX || !buf_append_span(&c->out, bytes)) {
+        return false;
+    }
+    loop_watch_set(c->watch, LOOP_READ | LOOP_WRITE);
+    return true;
+}
+
+void conn_raw_end(struct conn *c)
+{
+    c->closed = NULL;
+    c->raw = NULL;
     c->close_after_out = true;
     loop_watch_set(c->watch, LOOP_READ | LOOP_WRITE);
 }

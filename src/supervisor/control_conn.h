@@ -3,6 +3,7 @@
  *
  *     HEAD -> BODY -> WAIT -> HEAD …      a call is dispatched between BODY and WAIT
  *                     WAIT -> STREAM      call_stream: the answer goes on until either end closes
+ *                     WAIT -> RAW         call_upgrade: bytes of another protocol, both ways
  *
  * A call outlives its connection: an answer to one that has gone is dropped. Each call is answered
  * exactly once, from inside the dispatch or later.
@@ -18,9 +19,12 @@
 
 #define CONTROL_SEGMENTS_MAX 8u
 #define CONTROL_QUERY_MAX    8u
-#define CONTROL_TARGET_MAX   4096u                 /* bytes of path and query */
-#define CONTROL_BODY_MAX     (26u * 1024u * 1024u) /* a KV value of 25 MiB */
-#define CONTROL_STREAM_MAX   (1024u * 1024u)       /* bytes that wait for a slow reader of events */
+#define CONTROL_TARGET_MAX   4096u                  /* bytes of path and query */
+#define CONTROL_BODY_MAX     (26u * 1024u * 1024u)  /* a KV value of 25 MiB */
+#define CONTROL_APP_MAX      (160u * 1024u * 1024u) /* PUT /v1/app: a bundle and its map */
+#define CONTROL_RAW_MAX      (128u * 1024u)         /* bytes that wait for a slow reader */
+#define CONTROL_UPGRADE      "sallyport-exec"
+#define CONTROL_STREAM_MAX   (1024u * 1024u) /* bytes that wait for a slow reader of events */
 
 struct conn;
 
@@ -37,6 +41,7 @@ struct call {
     } query[CONTROL_QUERY_MAX];
     size_t query_count;
     struct buf body;
+    bool upgrade; /* it asks for CONTROL_UPGRADE */
 
     /* What the handler keeps between its steps. */
     size_t step;
@@ -65,5 +70,16 @@ struct conn *call_stream(struct call *c, const char *type, void (*closed)(void *
 /* false: the reader does not keep up, nothing was taken. */
 bool conn_stream_write(struct conn *c, struct span bytes);
 void conn_stream_end(struct conn *c);
+
+struct conn_raw {
+    void (*received)(void *arg, struct span bytes); /* lent */
+    void (*drained)(void *arg);                     /* all that waited was written */
+    void (*closed)(void *arg); /* the other end went away or closed its half; the last callback */
+};
+/* Answers 101. NULL: the asker has gone already. Callbacks come later, none from inside. */
+struct conn *call_upgrade(struct call *c, const struct conn_raw *events, void *arg);
+size_t conn_raw_waiting(const struct conn *c);          /* bytes that are not written yet */
+bool conn_raw_write(struct conn *c, struct span bytes); /* false: over twice CONTROL_RAW_MAX */
+void conn_raw_end(struct conn *c); /* closes once all is written; no callback any more */
 
 #endif

@@ -22,6 +22,7 @@ static bool path_matches(const char *pattern, const struct call *c)
 void control_dispatch(struct call *c)
 {
     const struct control_route *const tables[] = {control_instance_routes, control_call_routes,
+                                                  control_exec_routes, control_deploy_routes,
                                                   control_app_routes};
     bool known = false;
     bool versioned = span_eq(c->segments[0], SPAN_LIT("v1"));

@@ -21,6 +21,8 @@ struct control_route {
 /* Each file of calls has its own table; each ends with method NULL. */
 extern const struct control_route control_instance_routes[];
 extern const struct control_route control_call_routes[];
+extern const struct control_route control_exec_routes[];
+extern const struct control_route control_deploy_routes[];
 extern const struct control_route control_app_routes[];
 
 void control_events_stream(struct call *c); /* control_stream.c */

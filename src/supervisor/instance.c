@@ -5,19 +5,18 @@
 #include "base/log.h"
 #include "isolate/secretmem.h"
 #include "supervisor/backoff.h"
+#include "supervisor/gate_pair.h"
 #include "supervisor/pem.h"
 #include "supervisor/sidecar_link.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
-#define KEY_BYTES          32u /* a P-256 scalar */
-#define CERTIFICATE_MAX    4096u
-#define FACTS_MAX          (256u * 1024u)
-#define REMOVE_DEADLINE_MS 250u
-#define GATE_BUFFER        (1024 * 1024) /* bytes that the kernel may hold in one direction */
+#define KEY_BYTES       32u /* a P-256 scalar */
+#define CERTIFICATE_MAX 4096u
+#define FACTS_MAX       (256u * 1024u)
+#define END_DEADLINE_MS 250u
 
 struct instance {
     struct loop *loop;
@@ -47,19 +46,17 @@ struct instance {
     bool end_started; /* what is told once it has ended */
     int end_status;
     char end_why[ERROR_TEXT_BYTES];
-    struct loop_timer *remove_deadline;
+    struct loop_timer *end_deadline;
 
-    int gate_outer;   /* a copy of the runtime's end, to shut the gate down; -1: no gate */
-    bool outer_given; /* a runtime has had it: the next one needs a new gate */
-    int gate_inner;   /* the sidecar's end, until it is handed over */
+    struct gate_pair gate;
 };
 
 static void sidecar_later(struct instance *i);
 
 static void instance_told(struct instance *i)
 {
-    loop_timer_cancel(i->remove_deadline);
-    i->remove_deadline = NULL;
+    loop_timer_cancel(i->end_deadline);
+    i->end_deadline = NULL;
     if (i->runtime != NULL) {
         runtime_link_forget(i->runtime, i);
         i->runtime = NULL;
@@ -67,19 +64,20 @@ static void instance_told(struct instance *i)
     i->events->ended(i->arg, i, i->end_started, i->end_status, i->end_why);
 }
 
-static void on_removed(void *arg, enum runtime_reply reply, struct span payload)
+static void on_end_heard(void *arg, enum runtime_reply reply, struct span payload)
 {
     (void)reply;
     (void)payload;
     instance_told(arg);
 }
 
-static void on_remove_deadline(void *arg)
+static void on_end_deadline(void *arg)
 {
     instance_told(arg);
 }
 
-/* The runtime's answer to the removal comes behind the events of the last requests. */
+/* The runtime's answer comes behind the events of the last requests. One that was given the gate
+ * has to hear of the end, also when the start has failed. */
 static void instance_end(struct instance *i, bool started, int status, const char *why)
 {
     if (i->phase == INSTANCE_ENDED) {
@@ -92,44 +90,14 @@ static void instance_end(struct instance *i, bool started, int status, const cha
     sidecar_link_kill(i->sidecar);
     loop_timer_cancel(i->sidecar_start);
     i->sidecar_start = NULL;
-    if (started && i->runtime != NULL && i->added) {
-        i->remove_deadline =
-            loop_timer_start(i->loop, REMOVE_DEADLINE_MS, 0, on_remove_deadline, i);
-        runtime_link_remove(i->runtime, span_str(i->config.id), on_removed, i);
-    } else {
+    if (i->runtime == NULL || !i->gate.outer_given) {
         instance_told(i);
+        return;
     }
-}
-
-/* ---- the gate between the two doors ---- */
-
-static void gate_close(struct instance *i)
-{
-    if (i->gate_outer >= 0) {
-        shutdown(i->gate_outer, SHUT_RDWR);
-    }
-    close_fd(&i->gate_outer);
-    close_fd(&i->gate_inner);
-}
-
-/* The old gate is shut down before there is a new one. */
-static int gate_open(struct instance *i, struct error *err)
-{
-    gate_close(i);
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
-        return error_set(err, errno, "gate between the doors of %s", i->config.id);
-    }
-    for (int end = 0; end < 2; end++) {
-        int bytes = GATE_BUFFER;
-        if (setsockopt(pair[end], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0) {
-            setsockopt(pair[end], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-        }
-    }
-    i->gate_outer = pair[0];
-    i->outer_given = false;
-    i->gate_inner = pair[1];
-    return 0;
+    runtime_link_forget(i->runtime, i);
+    i->end_deadline = loop_timer_start(i->loop, END_DEADLINE_MS, 0, on_end_deadline, i);
+    runtime_link_ended(i->runtime, span_str(i->config.id), status, span_str(i->end_why),
+                       on_end_heard, i);
 }
 
 /* ---- go ---- */
@@ -162,7 +130,7 @@ static bool sidecar_begin(struct instance *i)
         .tcp = i->sockets.tcp,
         .dns_udp = i->sockets.dns_udp,
         .dns_tcp = i->sockets.dns_tcp,
-        .gate = i->gate_inner,
+        .gate = i->gate.inner,
         .key_memory = i->key_memory,
         .user_ns = i->config.user_ns,
         .net_ns = i->config.net_ns,
@@ -174,17 +142,17 @@ static bool sidecar_begin(struct instance *i)
 /* Gives the sidecar its end of the gate: with START when all that START needs is there. */
 static void sidecar_hand(struct instance *i)
 {
-    if (i->sidecar == NULL || i->gate_inner < 0) {
+    if (i->sidecar == NULL || i->gate.inner < 0) {
         return;
     }
     if (i->sidecar_begun) {
-        sidecar_link_gate(i->sidecar, i->gate_inner);
+        sidecar_link_gate(i->sidecar, i->gate.inner);
     } else if (i->sockets.tcp >= 0 && i->config.user_ns >= 0) {
         i->sidecar_begun = sidecar_begin(i);
     } else {
         return;
     }
-    close_fd(&i->gate_inner);
+    close_fd(&i->gate.inner);
 }
 
 static void on_sidecar_ready(void *arg, struct span certificate)
@@ -250,13 +218,14 @@ static void sidecar_again(void *arg)
     struct error err;
     loop_timer_cancel(i->sidecar_start);
     i->sidecar_start = NULL;
-    if ((i->gate_inner < 0 && gate_open(i, &err) < 0) || sidecar_open(i, &err) < 0) {
+    if ((i->gate.inner < 0 && gate_pair_open(&i->gate, i->config.id, &err) < 0) ||
+        sidecar_open(i, &err) < 0) {
         log_error("%s", err.text);
         sidecar_later(i);
         return;
     }
-    if (i->runtime != NULL && !i->outer_given) {
-        i->outer_given = runtime_link_gate(i->runtime, span_str(i->config.id), i->gate_outer);
+    if (i->runtime != NULL && !i->gate.outer_given) {
+        i->gate.outer_given = runtime_link_gate(i->runtime, span_str(i->config.id), i->gate.outer);
     }
     sidecar_hand(i);
 }
@@ -264,7 +233,7 @@ static void sidecar_again(void *arg)
 /* The old gate is shut down now: what its sidecar sent last is not heard any more. */
 static void sidecar_later(struct instance *i)
 {
-    gate_close(i);
+    gate_pair_close(&i->gate);
     uint64_t delay = backoff_delay_ms(&i->sidecar_backoff, clock_monotonic_ms());
     i->sidecar_start = loop_timer_start(i->loop, delay, 0, sidecar_again, i);
 }
@@ -314,7 +283,8 @@ void instance_runtime(struct instance *i, struct runtime_link *r)
     if (r == NULL) {
         return;
     }
-    if ((i->gate_outer < 0 || i->outer_given) && gate_open(i, &err) < 0) {
+    if ((i->gate.outer < 0 || i->gate.outer_given) &&
+        gate_pair_open(&i->gate, i->config.id, &err) < 0) {
         instance_fail(i, err.text);
         return;
     }
@@ -324,9 +294,9 @@ void instance_runtime(struct instance *i, struct runtime_link *r)
         .name = span_str(i->config.name),
         .options = i->config.options,
         .state = buf_span(&i->state),
-        .gate = i->gate_outer,
+        .gate = i->gate.outer,
     };
-    i->outer_given = true;
+    i->gate.outer_given = true;
     sidecar_hand(i);
     runtime_link_add(r, &add, on_added, i);
 }
@@ -392,8 +362,7 @@ int instance_start(struct loop *loop, const struct instance_config *config,
                            .config = *config,
                            .sockets = {-1, -1, -1, -1},
                            .intercept_https = true,
-                           .gate_outer = -1,
-                           .gate_inner = -1};
+                           .gate = {.outer = -1, .inner = -1}};
     i->sidecar_backoff.started_ms = clock_monotonic_ms();
     buf_init(&i->certificate, CERTIFICATE_MAX);
     buf_init(&i->facts, FACTS_MAX);
@@ -403,7 +372,7 @@ int instance_start(struct loop *loop, const struct instance_config *config,
     struct sandbox_config sandbox = {
         .id = config->id, .spec = config->launcher_spec, .main = config->main};
     int rc = i->key_memory < 0 ? i->key_memory : 0;
-    if (rc < 0 || (rc = gate_open(i, err)) < 0 ||
+    if (rc < 0 || (rc = gate_pair_open(&i->gate, i->config.id, err)) < 0 ||
         (rc = sandbox_start(loop, &sandbox, &sandbox_events, i, &i->sandbox, err)) < 0 ||
         (rc = sidecar_open(i, err)) < 0) {
         instance_destroy(i);
@@ -429,10 +398,10 @@ void instance_destroy(struct instance *i)
         runtime_link_forget(i->runtime, i);
     }
     loop_timer_cancel(i->sidecar_start);
-    loop_timer_cancel(i->remove_deadline);
+    loop_timer_cancel(i->end_deadline);
     sandbox_destroy(i->sandbox);
     sidecar_link_destroy(i->sidecar);
-    gate_close(i);
+    gate_pair_close(&i->gate);
     close_fd(&i->key_memory);
     close_fd(&i->sockets.tcp);
     close_fd(&i->sockets.dns_udp);

@@ -258,6 +258,17 @@ void runtimes_renew_spare(struct runtimes *rs)
     }
 }
 
+struct span runtimes_facts(const struct runtimes *rs)
+{
+    return buf_span(&rs->active->facts);
+}
+
+void runtimes_facts_set(struct runtimes *rs, struct span facts)
+{
+    buf_clear(&rs->active->facts);
+    buf_append_span(&rs->active->facts, facts);
+}
+
 struct runtime_link *runtimes_active(struct runtimes *rs)
 {
     return rs->active->ready ? rs->active->link : NULL;

@@ -44,6 +44,9 @@ void runtimes_destroy(struct runtimes *rs); /* NULL is allowed */
 void runtimes_warm(struct runtimes *rs);
 /* The spare is of an app that is no more: another takes its place. */
 void runtimes_renew_spare(struct runtimes *rs);
+/* App facts of what serves: as it gave them when it was ready, or after a deploy. */
+struct span runtimes_facts(const struct runtimes *rs);
+void runtimes_facts_set(struct runtimes *rs, struct span facts);
 /* The one that serves; NULL while it is being replaced. */
 struct runtime_link *runtimes_active(struct runtimes *rs);
 

@@ -148,6 +148,21 @@ static void on_dev_vars(void *arg, struct span name, struct span value, bool put
     }
 }
 
+void supervisor_dev_vars_watch(struct supervisor *s)
+{
+    struct error err;
+    if (s->spec->dev_vars != NULL &&
+        dev_vars_watch(s->loop, s->spec, &s->secrets, on_dev_vars, s, &s->dev_vars, &err) < 0) {
+        log_warn("%s: changes of it are not seen", err.text);
+    }
+}
+
+void supervisor_dev_vars_close(struct supervisor *s)
+{
+    dev_vars_close(s->dev_vars);
+    s->dev_vars = NULL;
+}
+
 /* Last of a start: nothing waits for it but the sidecars, which are busy with themselves. */
 int supervisor_namespaces(struct supervisor *s, struct error *err)
 {
@@ -158,10 +173,7 @@ int supervisor_namespaces(struct supervisor *s, struct error *err)
         return rc;
     }
     fleet_namespaces(s->fleet);
-    if (s->spec->dev_vars != NULL &&
-        dev_vars_watch(s->loop, s->spec, &s->secrets, on_dev_vars, s, &s->dev_vars, err) < 0) {
-        log_warn("%s: changes of it are not seen", err->text);
-    }
+    supervisor_dev_vars_watch(s);
     return 0;
 }
 

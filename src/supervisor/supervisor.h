@@ -74,6 +74,9 @@ struct runtime_app supervisor_app(const struct spec *spec);
 int supervisor_serve(struct supervisor *s, const struct fleet_events *events, struct error *err);
 /* The empty namespaces of the sidecars; .dev.vars is watched from here on. */
 int supervisor_namespaces(struct supervisor *s, struct error *err);
+/* What is edited in spec->dev_vars rotates. */
+void supervisor_dev_vars_watch(struct supervisor *s);
+void supervisor_dev_vars_close(struct supervisor *s);
 /* Says why and ends the loop. */
 void supervisor_fail(struct supervisor *s, int status, const char *why);
 

@@ -191,6 +191,10 @@ static void runtime_message(void)
     case RUNTIME_CALL:
         called(msg.fields[1], msg.fields[2], msg.fields[3]);
         break;
+    case RUNTIME_INSTANCE_ENDED:
+    case RUNTIME_INSTANCE_REMOVE:
+        reply(SPAN_LIT("ok"), SPAN_LIT("null"));
+        break;
     case RUNTIME_CHECK:
         reply(SPAN_LIT("ok"), SPAN_LIT("{\"decision\":\"allow\"}"));
         break;
