@@ -21,7 +21,7 @@
 #define SO_PEERPIDFD 77
 #endif
 
-#define CONNECTIONS_MAX 64u
+#define CONNECTIONS_MAX 512u
 
 struct control {
     struct supervisor *s;
@@ -76,9 +76,9 @@ static void on_connection(void *arg, unsigned events)
     conn_create(c->s->loop, fd, c->s, &c->conns, control_dispatch, NULL);
 }
 
-/* 1: somebody listens there; 0: nobody, it is left over from a process that was killed; negative:
- * something that is not ours. */
-static int socket_probe(const struct sockaddr_un *addr)
+/* 1: somebody listens there (*pid, 0 when it is not known); 0: nobody, it is left over from a
+ * process that was killed; negative: something that is not ours. */
+static int socket_probe(const struct sockaddr_un *addr, pid_t *pid)
 {
     struct stat st;
     if (lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid()) {
@@ -86,22 +86,31 @@ static int socket_probe(const struct sockaddr_un *addr)
     }
     cleanup_close int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int rc = connect(probe, (const struct sockaddr *)(const void *)addr, sizeof *addr);
-    return rc == 0 || errno != ECONNREFUSED;
+    bool there = rc == 0 || errno != ECONNREFUSED;
+    struct ucred cred;
+    socklen_t len = sizeof cred;
+    bool known = rc == 0 && getsockopt(probe, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0;
+    *pid = known ? cred.pid : 0;
+    return there;
 }
 
-static int stale_remove(const struct sockaddr_un *addr, struct error *err)
+static int stale_remove(const struct supervisor *s, const struct sockaddr_un *addr,
+                        struct error *err)
 {
+    pid_t pid;
     if (access(addr->sun_path, F_OK) < 0) {
         return 0;
     }
-    int found = socket_probe(addr);
+    int found = socket_probe(addr, &pid);
     if (found < 0) {
         return error_set(err, 0, "control socket %s: something else is there: remove it",
                          addr->sun_path);
     }
     if (found > 0) {
-        return error_set(err, 0, "control socket %s: another sallyport has it: choose another --id",
-                         addr->sun_path);
+        return error_set(err, 0, "control socket %s: another sallyport has it, process %d: %s",
+                         addr->sun_path, (int)pid,
+                         s->spec->mode == SPEC_UP ? "stop it, or set SALLYPORT_SOCKET to another"
+                                                  : "choose another --id");
     }
     unlink(addr->sun_path);
     return 0;
@@ -113,6 +122,7 @@ static void sweep(const char *dir)
     DIR *d = opendir(dir);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
+        pid_t pid;
         size_t len = strlen(e->d_name);
         bool ours = strncmp(e->d_name, "run-", 4) == 0 && len > 5 &&
                     strcmp(e->d_name + len - 5, ".sock") == 0;
@@ -120,7 +130,7 @@ static void sweep(const char *dir)
             continue;
         }
         stpcpy(stpcpy(stpcpy(addr.sun_path, dir), "/"), e->d_name);
-        if (socket_probe(&addr) == 0) {
+        if (socket_probe(&addr, &pid) == 0) {
             unlink(addr.sun_path);
         }
     }
@@ -130,22 +140,23 @@ static void sweep(const char *dir)
 }
 
 /* Two that start at once must not remove each other's socket: the folder is locked meanwhile. */
-static int bind_locked(int fd, const struct sockaddr_un *addr, const char *dir, struct error *err)
+static int bind_locked(const struct control *c, const struct sockaddr_un *addr, const char *dir,
+                       struct error *err)
 {
     cleanup_close int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock < 0 || flock(lock, LOCK_EX) < 0) {
         return error_set(err, errno, "folder of the control socket %s", dir);
     }
-    int rc = stale_remove(addr, err);
+    int rc = stale_remove(c->s, addr, err);
     if (rc < 0) {
         return rc;
     }
     sweep(dir);
     mode_t mask = umask(0177);
-    rc = bind(fd, (const struct sockaddr *)(const void *)addr, sizeof *addr);
+    rc = bind(c->fd, (const struct sockaddr *)(const void *)addr, sizeof *addr);
     int saved = errno;
     umask(mask);
-    if (rc < 0 || listen(fd, 16) < 0) {
+    if (rc < 0 || listen(c->fd, 128) < 0) {
         return error_set(err, rc < 0 ? saved : errno, "control socket %s", addr->sun_path);
     }
     return 0;
@@ -188,7 +199,7 @@ int control_open(struct supervisor *s, struct control **out, struct error *err)
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int rc = c->fd < 0 ? error_set(err, errno, "control socket") : 0;
     if (rc < 0 || (rc = folder_make(addr.sun_path, dir, sizeof dir, err)) < 0 ||
-        (rc = bind_locked(c->fd, &addr, dir, err)) < 0) {
+        (rc = bind_locked(c, &addr, dir, err)) < 0) {
         close_fd(&c->fd);
         free(c);
         return rc;

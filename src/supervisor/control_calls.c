@@ -22,18 +22,26 @@ static void on_result(void *arg, enum runtime_reply reply, struct span payload)
     control_answer_gathered(c, ok && buf_append_str(&c->gathered, "}"));
 }
 
-/* arguments is given; NULL stands for memory that is out. */
+static void method_go(struct call *c)
+{
+    struct runtime_link *r = control_runtime(c);
+    if (r != NULL) {
+        runtime_link_call(r, span_str(c->object.id), c->method_name, span_str(c->arguments),
+                          on_result, c);
+    }
+}
+
+/* arguments is given; NULL stands for memory that is out. method lives as long as the call. */
 static void method_call(struct call *c, struct span method, json_t *arguments)
 {
-    struct runtime_link *r = control_serving(c);
-    char *text = arguments != NULL ? json_dumps(arguments, JSON_COMPACT) : NULL;
+    c->arguments = arguments != NULL ? json_dumps(arguments, JSON_COMPACT) : NULL;
+    c->method_name = method;
     json_decref(arguments);
-    if (r != NULL && text != NULL) {
-        runtime_link_call(r, span_str(c->object.id), method, span_str(text), on_result, c);
-    } else if (r != NULL) {
+    if (c->arguments == NULL) {
         call_reply_error(c, 500, "internal", "out of memory", NULL);
+    } else {
+        control_serving(c, method_go);
     }
-    free(text);
 }
 
 /* {"method","params"?} -> [first..., method, params?]; NULL with the call answered. */
@@ -132,7 +140,7 @@ static void on_decision(void *arg, enum runtime_reply reply, struct span payload
 /* The body stays in c->body; its JSON is read again for each step, which keeps no tree alive. */
 static void check_step(struct call *c)
 {
-    struct runtime_link *r = control_serving(c);
+    struct runtime_link *r = control_runtime(c);
     if (r == NULL) {
         return;
     }
@@ -187,7 +195,7 @@ static void check(struct call *c)
         return;
     }
     buf_append_str(&c->gathered, "{\"results\":[");
-    check_step(c);
+    control_serving(c, check_step);
 }
 
 const struct control_route control_call_routes[] = {

@@ -42,6 +42,7 @@ static void call_free(struct call *c)
     }
     buf_wipe(&c->body); /* may have been a secret */
     buf_wipe(&c->gathered);
+    free(c->arguments);
     free(c);
 }
 

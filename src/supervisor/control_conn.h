@@ -48,6 +48,9 @@ struct call {
     struct buf gathered;
     struct object object;
     struct member_wait wait;
+    void (*then)(struct call *c);
+    char *arguments; /* freed with the call */
+    struct span method_name;
 };
 
 typedef void (*call_dispatch_fn)(struct call *c);

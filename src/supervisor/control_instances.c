@@ -190,24 +190,8 @@ void control_start(struct call *c, void (*fn)(void *arg, struct member *m, const
     member_start(m, NULL, &c->wait);
 }
 
-/* The payload is "ID CLASS". */
-static void on_named(void *arg, enum runtime_reply reply, struct span payload)
+static void start(struct call *c)
 {
-    struct call *c = arg;
-    struct error err;
-    if (reply != RUNTIME_REPLY_OK) {
-        control_answer_failure(c, reply, payload);
-        return;
-    }
-    const char *space = payload.len > 0 ? memchr(payload.ptr, ' ', payload.len) : NULL;
-    size_t len = space != NULL ? (size_t)(space - payload.ptr) : payload.len;
-    struct member_ident ident = {.id = span_of(payload.ptr, len),
-                                 .class_name = span_from(payload, len + 1),
-                                 .name = span_str(c->object.name)};
-    if (objects_record(c->s, &ident, &err) < 0 || !object_set(&c->object, &ident)) {
-        call_reply_error(c, 500, "internal", err.text, NULL);
-        return;
-    }
     control_start(c, on_running);
 }
 
@@ -228,17 +212,13 @@ static void create(struct call *c)
               strlen(name) == json_string_length(id) && strlen(name) <= FLEET_NAME_MAX &&
               strlen(of) <= FLEET_CLASS_MAX &&
               json_object_size(body) == (class_name != NULL ? 2u : 1u);
-    struct runtime_link *r = runtimes_active(c->s->runtimes);
     if (!ok) {
         call_reply_error(c, 400, "bad_request", "body: unknown, missing or wrong field", form);
     } else if (c->s->up == NULL) {
         call_reply_error(c, 405, "method_not_allowed", "a `run` has one instance",
                          "`sallyport up` has many");
-    } else if (r == NULL) {
-        call_reply_error(c, 503, "unavailable", "the runtime is being replaced", "try again");
     } else {
-        snprintf(c->object.name, sizeof c->object.name, "%s", name);
-        runtime_link_name(r, span_str(of), span_str(c->object.name), on_named, c);
+        control_name(c, span_str(of), span_str(name), start);
     }
     json_decref(body);
 }

@@ -31,8 +31,14 @@ void control_events_stream(struct call *c); /* control_stream.c */
 
 /* The instance of the path is in c->object; *member is NULL when it has no sandbox (`up`). */
 bool control_find(struct call *c, struct member **member);
-/* The runtime that serves the instance of the path, which is in c->object. */
-struct runtime_link *control_serving(struct call *c);
+/* The runtime that serves; NULL while it is replaced. */
+struct runtime_link *control_runtime(struct call *c);
+/* then is called once a runtime serves the instance of the path, which is in c->object. A name that
+ * was never used stands for the object of the default class that has it (`up`). */
+void control_serving(struct call *c, void (*then)(struct call *c));
+/* The object that has this name in the class (or the only one) is recorded, and is in c->object. */
+void control_name(struct call *c, struct span class_name, struct span name,
+                  void (*then)(struct call *c));
 /* Starts the sandbox of c->object, if need be; fn is told with c as arg. */
 void control_start(struct call *c, void (*fn)(void *arg, struct member *m, const char *why));
 json_t *control_body(struct call *c, json_type type, const char *what);
