@@ -145,7 +145,7 @@ static void check_step(struct call *c)
         return;
     }
     struct span b = buf_span(&c->body);
-    json_t *body = json_loadb(b.ptr, b.len, 0, NULL);
+    json_t *body = json_loadb(b.ptr, b.len, JSON_ALLOW_NUL, NULL);
     json_t *urls = json_object_get(body, "urls");
     const char *method = json_string_value(json_object_get(body, "method"));
     if (c->step == json_array_size(urls)) {
@@ -153,9 +153,9 @@ static void check_step(struct call *c)
         control_answer_gathered(c, buf_append_str(&c->gathered, "]}"));
         return;
     }
-    const char *url = json_string_value(json_array_get(urls, c->step));
+    const json_t *url = json_array_get(urls, c->step);
     runtime_link_check(r, span_str(c->object.id), span_str(method != NULL ? method : "GET"),
-                       span_str(url), on_decision, c);
+                       span_of(json_string_value(url), json_string_length(url)), on_decision, c);
     json_decref(body);
 }
 

@@ -276,9 +276,9 @@ static void gather_ended(void *arg, enum agent_end how, int number)
     json_object_set_new(o, "signal", signalled ? json_integer(number) : json_null());
     json_object_set_new(o, "timedOut", json_boolean(how == AGENT_END_TIMEOUT));
     json_object_set_new(o, "lost", json_boolean(how == AGENT_END_LOST));
+    json_object_set_new(o, "truncated", json_boolean(x->truncated));
     stream_add(o, "stdout", "stdoutBase64", buf_span(&x->out[0]));
     stream_add(o, "stderr", "stderrBase64", buf_span(&x->out[1]));
-    json_object_set_new(o, "truncated", json_boolean(x->truncated));
     char *text = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     if (text != NULL) {

@@ -165,7 +165,7 @@ json_t *control_body(struct call *c, json_type type, const char *what)
 {
     json_error_t e;
     struct span b = buf_span(&c->body);
-    json_t *v = json_loadb(b.ptr, b.len, JSON_REJECT_DUPLICATES, &e);
+    json_t *v = json_loadb(b.ptr, b.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
     if (v == NULL || json_typeof(v) != type) {
         char why[256];
         snprintf(why, sizeof why, "body: %s", v == NULL ? e.text : "of another type than expected");

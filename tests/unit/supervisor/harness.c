@@ -43,6 +43,15 @@ void run_init(struct run *r, const char *id, const char *const *argv)
     }
 }
 
+void up_init(struct run *r)
+{
+    run_init(r, "up", (const char *const[]){NULL});
+    r->spec.mode = SPEC_UP;
+    free(r->spec.id);
+    r->spec.id = NULL;
+    r->spec.listen = strdup("127.0.0.1:0");
+}
+
 void run_start(struct run *r, const char *folder)
 {
     struct error err;
@@ -118,7 +127,7 @@ void run_end(struct run *r)
     assert_int_equal(system(command), 0);
 }
 
-static int ask_connect(const struct run *r)
+int run_connect(const struct run *r)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     memcpy(addr.sun_path, r->socket, strlen(r->socket) + 1);
@@ -133,7 +142,7 @@ static int ask_connect(const struct run *r)
 int run_ask(struct run *r, const char *method, const char *path, const char *body, char *text,
             size_t size)
 {
-    cleanup_close int fd = ask_connect(r);
+    cleanup_close int fd = run_connect(r);
     text[0] = 0;
     if (fd < 0) {
         return 0;

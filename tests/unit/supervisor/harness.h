@@ -17,6 +17,8 @@ struct run {
 };
 
 void run_init(struct run *r, const char *id, const char *const *argv);
+/* A daemon, with the control socket DIR/run/up.sock and the state DIR/state. */
+void up_init(struct run *r);
 /* folder: where the programs are */
 void run_start(struct run *r, const char *folder);
 /* Reads its output until `part` has come. Fails after a deadline. */
@@ -25,6 +27,7 @@ void run_expect(struct run *r, const char *part);
 int run_wait(struct run *r, char *output, size_t size);
 void run_end(struct run *r); /* kills it if it runs */
 
+int run_connect(const struct run *r); /* to the control socket; -1: nobody listens */
 /* One call of the control API: the status; the body in text. 0 when it cannot be reached. */
 int run_ask(struct run *r, const char *method, const char *path, const char *body, char *text,
             size_t size);
