@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -67,6 +68,7 @@ void run_start(struct run *r, const char *folder)
     assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
     r->pid = fork();
     if (r->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that failed leaves none behind */
         dup2(open("/dev/null", O_RDONLY), 0);
         dup2(pair[1], 1);
         dup2(pair[1], 2);
