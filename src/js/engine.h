@@ -57,6 +57,7 @@ enum js_entry {
     ENTRY_PROCESS_ENDED,
     ENTRY_CONTAINER_STARTED,
     ENTRY_CONTAINER_ENDED,
+    ENTRY_ALARM_DONE,
     ENTRY_COUNT
 };
 
@@ -89,6 +90,7 @@ struct js_version {
     struct js_table instances; /* struct js_instance */
     struct js_table readers;   /* struct js_reader */
     struct js_table streams;   /* struct js_stream */
+    struct js_table queries;   /* struct object_query */
     struct loop_timer *timer;
     uint64_t timer_due_ms; /* when it fires; 0: not set since it last did */
     struct loop_timer *warm_timer;
@@ -103,8 +105,9 @@ struct js_instance {
     struct js_version *version;
     void *owner;
     uint32_t number;
-    uint64_t idle_since_ms; /* 0: it was at work when last looked at */
-    uint64_t idle_events;   /* that it had had then */
+    struct object_db *storage; /* lent by the host; NULL: not asked for yet */
+    uint64_t idle_since_ms;    /* 0: it was at work when last looked at */
+    uint64_t idle_events;      /* that it had had then */
 };
 
 /* -- pump.c: GLib's loop inside ours, for the engine's own timers -------------------------- */
@@ -157,6 +160,7 @@ uint32_t js_reader_adopt(struct js_version *v, struct source *s);
  * (into scratch buffer `slot`), a stream's number. false: it does not fit. */
 bool js_body_of(JSContextRef ctx, uint32_t kind, JSValueRef value, int slot, struct js_body *body);
 void js_streams_orphan(struct js_version *v);
+void js_queries_end(struct js_version *v);                              /* storage.c */
 struct source *js_stream_source(struct js_version *v, uint32_t number); /* given; NULL: none */
 void js_classes_free(struct js_version *v);
 int js_classes_load(struct js_version *v, struct error *err);

@@ -48,6 +48,18 @@ JSObjectRef js_natives_object(JSContextRef ctx);
     X(object, js_native_object)                                                                    \
     X(objectId, js_native_object_id)                                                               \
     X(objectIdIs, js_native_object_id_is)                                                          \
+    X(storageGet, js_native_storage_get)                                                           \
+    X(storageWrite, js_native_storage_write)                                                       \
+    X(storageList, js_native_storage_list)                                                         \
+    X(storageDeleteAll, js_native_storage_delete_all)                                              \
+    X(storageBegin, js_native_storage_begin)                                                       \
+    X(storageCommit, js_native_storage_commit)                                                     \
+    X(storageRollback, js_native_storage_rollback)                                                 \
+    X(storageSize, js_native_storage_size)                                                         \
+    X(storageQuery, js_native_storage_query)                                                       \
+    X(storageRows, js_native_storage_rows)                                                         \
+    X(storageQueryEnd, js_native_storage_query_end)                                                \
+    X(alarm, js_native_alarm)                                                                      \
     X(lazy, js_native_lazy)                                                                        \
     X(urlParse, js_native_url_parse)                                                               \
     X(urlSet, js_native_url_set)                                                                   \

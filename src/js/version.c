@@ -274,6 +274,7 @@ void js_unload(struct js_version *v)
     }
     js_readers_close(v);
     js_streams_orphan(v);
+    js_queries_end(v);
     loop_timer_cancel(v->timer);
     loop_timer_cancel(v->warm_timer);
     for (uint32_t i = 1; i <= v->instances.cap; i++) {
@@ -295,6 +296,7 @@ void js_unload(struct js_version *v)
     free(v->instances.slots);
     free(v->readers.slots);
     free(v->streams.slots);
+    free(v->queries.slots);
     list_remove(&v->node);
     js_classes_free(v);
     js_sourcemap_free(v->map);

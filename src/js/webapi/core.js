@@ -12,6 +12,7 @@ import { abort, abortAll, alarm, call, createInstance, dispatch, idle, rejected 
 import { Headers } from './headers.js';
 import { describe, errorText } from './inspect.js';
 import { classNamed, evaluateModule, listClasses } from './module.js';
+import { alarmDone } from './storage.js';
 import { streamClosed, streamPull } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
@@ -101,5 +102,5 @@ export const entries = [
   fetchFailed, kvDone, policyDone, secretChanged, timerDue, bodyReady, streamPull, streamClosed,
   createInstance, instanceDestroy,
   instanceIdle, idle, serve, scheduled, alarm, objectDone,
-  containerDone, processEnded, containerStarted, containerEnded,
+  containerDone, processEnded, containerStarted, containerEnded, alarmDone,
 ];
