@@ -17,7 +17,7 @@ import { streamClosed, streamPull } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { structuredClone } from './clone.js';
-import { clearTimeout, setInterval, setTimeout, timerDue } from './timers.js';
+import { scheduler, clearTimeout, setInterval, setTimeout, timerDue } from './timers.js';
 import { URL, URLSearchParams } from './url.js';
 import { warm } from './warm.js';
 import { scheduled, serve } from './worker.js';
@@ -40,7 +40,7 @@ const globals = {
   AbortController, AbortSignal, Blob, Crypto, CustomEvent, DOMException, Event,
   EventTarget, File, FormData, Headers, Request, Response, TextDecoder, TextEncoder,
   URL, URLSearchParams, atob, btoa, clearInterval: clearTimeout, clearTimeout, console, crypto,
-  fetch, setInterval, setTimeout, structuredClone,
+  fetch, scheduler, setInterval, setTimeout, structuredClone,
   navigator: { userAgent: 'Cloudflare-Workers', language: 'en' },
   performance: { timeOrigin, now: () => native.now() - startedAt, toJSON: () => ({ timeOrigin }) },
   queueMicrotask(fn) {

@@ -105,6 +105,21 @@ export function clearTimeout(id) {
   clearTimer(id);
 }
 
+// scheduler.wait: a pause that an AbortSignal ends with its reason.
+export const scheduler = {
+  wait(delay, options = undefined) {
+    const signal = options?.signal;
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const id = startTimer(resolve, delay, []);
+      signal?.addEventListener('abort', () => {
+        clearTimer(id);
+        reject(signal.reason);
+      }, { once: true });
+    });
+  },
+};
+
 function callable(fn, name) {
   if (typeof fn !== 'function') throw new TypeError(`${name}: the callback is not a function`);
   return fn;
