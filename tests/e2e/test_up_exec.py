@@ -89,10 +89,10 @@ const tests = {
   },
   process: async (s) => {
     const p = await s.startProcess("echo begun; sleep 60", { processId: "mine" });
-    let logs; do { logs = await s.getProcessLogs("mine"); } while (!logs.stdout.includes("begun"));
+    let logs; do { await scheduler.wait(10); logs = await s.getProcessLogs("mine"); } while (!logs.stdout.includes("begun"));
     const list = (await s.listProcesses()).map((x) => [x.id, x.status]);
     await s.killProcess("mine");
-    let state; do { state = (await s.getProcess("mine"))?.status; } while (state === "running");
+    let state; do { await scheduler.wait(10); state = (await s.getProcess("mine"))?.status; } while (state === "running");
     return { id: p.id, list, state };
   },
 };

@@ -130,7 +130,7 @@ def test_the_daemon_is_killed_under_load(daemon, user, origin):
     daemon.kill()
     wait_for(lambda: not gate_processes(user), 5, "the end of every process of ours")
     seen = callers.end()
-    assert not [p for p in inside if pathlib.Path(f"/proc/{p}").exists()]
+    wait_for(lambda: not [p for p in inside if pathlib.Path(f"/proc/{p}").exists()], 5, "the end of every sandbox")
     quiet = len(origin.requests)
     time.sleep(0.5)
     assert len(origin.requests) == quiet and not denied_passed(origin)
