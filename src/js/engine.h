@@ -53,6 +53,7 @@ enum js_entry {
     ENTRY_SCHEDULED,
     ENTRY_ALARM,
     ENTRY_OBJECT_DONE,
+    ENTRY_JOB,
     ENTRY_CONTAINER_DONE,
     ENTRY_PROCESS_ENDED,
     ENTRY_CONTAINER_STARTED,
@@ -94,6 +95,7 @@ struct js_version {
     struct loop_timer *timer;
     uint64_t timer_due_ms; /* when it fires; 0: not set since it last did */
     struct loop_timer *warm_timer;
+    struct loop_task jobs; /* runs those that wait (webapi/task.js) */
     unsigned warm_left;    /* slices of the warm-up that are still to run */
     struct buf scratch[4]; /* arguments of one native on their way to the host */
     struct js_class *classes;
@@ -153,6 +155,7 @@ bool js_sourcemap_find(struct js_sourcemap *m, uint32_t line, uint32_t column, s
 void js_stack_map(struct js_sourcemap *m, struct span stack, struct buf *out);
 
 /* -- body.c, exchange.c, stream.c, classes.c ------------------------------------------------ */
+void js_jobs_run(void *version); /* a loop task */
 void js_readers_close(struct js_version *v);
 /* A reader over s, which is given; 0: memory is out, and s was closed. */
 uint32_t js_reader_adopt(struct js_version *v, struct source *s);

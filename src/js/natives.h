@@ -45,6 +45,7 @@ JSObjectRef js_natives_object(JSContextRef ctx);
     X(log, js_native_log)                                                                          \
     X(mapStack, js_native_map_stack)                                                               \
     X(over, js_native_over)                                                                        \
+    X(jobs, js_native_jobs)                                                                        \
     X(object, js_native_object)                                                                    \
     X(objectId, js_native_object_id)                                                               \
     X(objectIdIs, js_native_object_id_is)                                                          \

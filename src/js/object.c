@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 
+#define JOBS_AT_ONCE 64 /* then the loop serves others first */
+
 static const char internal[] = "internal error in the JavaScript room";
 
 struct js_worker js_worker(const struct js_version *v)
@@ -92,6 +94,25 @@ void js_object_done(struct js_version *v, uint32_t call, struct js_instance *ins
         js_value_utf8(v->ctx, why),
     };
     js_enter(v, ENTRY_OBJECT_DONE, 3, argv);
+}
+
+void js_jobs_run(void *version)
+{
+    struct js_version *v = version;
+    for (int i = 0; i < JOBS_AT_ONCE; i++) {
+        JSValueRef more = js_enter(v, ENTRY_JOB, 0, NULL);
+        if (more != NULL && !JSValueToBoolean(v->ctx, more)) {
+            return; /* microtasks that posted one have asked anew */
+        }
+    }
+    loop_task_queue(&v->jobs);
+}
+
+/* () : there are jobs, each to run in a turn of its own */
+JS_NATIVE(js_native_jobs)
+{
+    loop_task_queue(&js_running(ctx)->jobs);
+    return JSValueMakeUndefined(ctx);
 }
 
 /* (task) */

@@ -255,6 +255,7 @@ struct js_version *js_load(struct js *js, const struct js_app *app, const struct
     for (size_t i = 0; i < sizeof v->scratch / sizeof v->scratch[0]; i++) {
         buf_init(&v->scratch[i], 3 * (size_t)JS_TEXT_MAX);
     }
+    loop_task_init(&v->jobs, js->loop, js_jobs_run, v);
     v->group = JSContextGroupCreate();
     v->ctx = JSGlobalContextCreateInGroup(v->group, NULL);
     if (v->name == NULL || v->map == NULL || shim_load(v, err) < 0 ||
@@ -275,6 +276,7 @@ void js_unload(struct js_version *v)
     js_readers_close(v);
     js_streams_orphan(v);
     js_queries_end(v);
+    loop_task_cancel(&v->jobs);
     loop_timer_cancel(v->timer);
     loop_timer_cancel(v->warm_timer);
     for (uint32_t i = 1; i <= v->instances.cap; i++) {

@@ -51,7 +51,6 @@ export function dispatch(id, instanceNumber, handler, params) {
 
 export function fail(task, e) {
   if (task.over) return;
-  enter(task);
   const text = errorText(e);
   const { id } = task;
   if (task.kind === HANDLER || task.kind === WORKER) {
@@ -110,7 +109,6 @@ export function finish(task, response) {
 // The result of a call or an event leaves.
 export function callOk(task, result) {
   if (task.over) return;
-  enter(task);
   let json;
   try {
     json = JSON.stringify(result) ?? 'null';

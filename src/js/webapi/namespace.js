@@ -1,7 +1,7 @@
 // Namespaces of objects: ids, and stubs that find their object when it is called.
 
 import { callOpen, callTake } from './env.js';
-import { runEvent, instanceOf } from './objects.js';
+import { instanceOf, postEvent } from './objects.js';
 import { objectStub } from './rpc.js';
 import { owner } from './task.js';
 
@@ -64,7 +64,7 @@ class ObjectReceiver {
       return;
     }
     const instance = here.get(this.key);
-    if (instance !== undefined) runEvent(instance, run, ok, bad);
+    if (instance !== undefined) postEvent(instance, run, ok, bad);
     else this.#load({ run, ok, bad });
   }
   #load(first) {
@@ -72,7 +72,7 @@ class ObjectReceiver {
     loading.set(this.key, waiting);
     const call = callOpen(owner(), (instance) => {
       this.#loaded();
-      for (const e of waiting) runEvent(instance, e.run, e.ok, e.bad);
+      for (const e of waiting) postEvent(instance, e.run, e.ok, e.bad);
     }, (error) => {
       const cause = failed.get(this.key) ?? error;
       this.#loaded();

@@ -1,7 +1,7 @@
 // Objects: instances of exported classes. The host knows each by a number, code by class and id.
 //
 // An *event* is a call that reaches an object: a stub's, an alarm, a call from outside, a hook. It
-// waits while blockConcurrencyWhile runs. An object whose constructor or blockConcurrencyWhile
+// runs in a turn where nothing else does, so that its task is sure, in order, and waits while blockConcurrencyWhile runs. An object whose constructor or blockConcurrencyWhile
 // failed is reset: what was under way fails with that error, and the next event constructs it anew.
 
 import { DurableObject, construct, isConstructing, recordOf } from './bases.js';
@@ -10,7 +10,7 @@ import { env } from './env.js';
 import { ERROR, log } from './log.js';
 import { errorText } from './inspect.js';
 import { objectHere, objectGone } from './namespace.js';
-import { beginObject, current, end, enter, isThenable } from './task.js';
+import { beginObject, end, enter, isThenable, post } from './task.js';
 import { startTimerOf } from './timers.js';
 
 export { DurableObject, isConstructing, recordOf };
@@ -33,6 +33,13 @@ class Instance {
     this.open = new Set(); // events that run
     this.events = 0; // in all
     this.gone = false;
+  }
+  // A job: one event, if it may.
+  go() {
+    if (this.blocked === 0 && this.queue.length !== 0) start(this, this.queue.shift());
+  }
+  blockConcurrencyWhile(callback) {
+    return blockConcurrency(this, callback);
   }
 }
 
@@ -84,62 +91,70 @@ export function reset(instance, error) {
 
 function settle(instance, event, value, failed) {
   if (!instance.open.delete(event)) return; // the object was reset meanwhile
-  if (instance.task !== null) enter(instance.task);
+  enter(instance.task);
   if (failed) event.bad(value);
   else event.ok(value);
 }
 
 function start(instance, event) {
-  const caller = current;
-  if (instance.task !== null) enter(instance.task);
+  enter(instance.task);
   try {
     if (instance.object === null) make(instance);
-    if (instance.blocked !== 0) {
-      instance.queue.push(event);
-      return;
-    }
   } catch (e) {
     event.bad(e);
     return;
-  } finally {
-    enter(caller);
+  }
+  if (instance.blocked !== 0) {
+    instance.queue.unshift(event);
+    return;
   }
   instance.open.add(event);
   instance.events++;
-  if (instance.task !== null) enter(instance.task);
   let result;
   let failed = false;
   try {
     result = event.run(instance.object, instance);
+    if (isThenable(result)) {
+      Promise.resolve(result).then((v) => settle(instance, event, v, false), (e) => settle(instance, event, e, true));
+      return;
+    }
   } catch (e) {
     result = e;
     failed = true;
   }
-  if (!failed && isThenable(result)) {
-    Promise.resolve(result).then((v) => settle(instance, event, v, false), (e) => settle(instance, event, e, true));
-  } else {
-    settle(instance, event, result, failed);
-  }
-  enter(caller);
+  settle(instance, event, result, failed);
 }
 
-// Runs run(object, instance) as an event; then ok(value) or bad(error), as the object's task, maybe
-// before this returns.
+// Runs run(object, instance) as an event; then ok(value) or bad(error), in a turn of the object's,
+// maybe before this returns: for who has entered for this event alone.
 export function runEvent(instance, run, ok, bad) {
   const event = new ObjectEvent(run, ok, bad);
-  if (instance.gone) bad(new Error(`The object of ${instance.className} is gone.`));
-  else if (instance.blocked !== 0) instance.queue.push(event);
-  else start(instance, event);
+  if (instance.gone) bad(gone(instance));
+  else if (instance.blocked === 0 && instance.queue.length === 0) start(instance, event);
+  else enqueue(instance, event);
+}
+
+function enqueue(instance, event) {
+  instance.queue.push(event);
+  if (instance.blocked === 0) post(instance);
+}
+
+// The same later, in a turn of its own.
+export function postEvent(instance, run, ok, bad) {
+  if (instance.gone) {
+    bad(gone(instance));
+    return;
+  }
+  enqueue(instance, new ObjectEvent(run, ok, bad));
+}
+
+function gone(instance) {
+  return new Error(`The object of ${instance.className} is gone.`);
 }
 
 function unblock(instance, generation) {
   if (instance.generation !== generation || --instance.blocked !== 0) return;
-  const waiting = instance.queue;
-  instance.queue = [];
-  for (let i = 0; i < waiting.length; i++) {
-    if (instance.blocked !== 0) instance.queue.push(waiting[i]);
-    else start(instance, waiting[i]);
-  }
+  for (let i = 0; i < instance.queue.length; i++) post(instance);
 }
 
 export function blockConcurrency(instance, callback) {
@@ -153,7 +168,7 @@ export function blockConcurrency(instance, callback) {
     }
   }, BLOCK_MS, []);
   const promise = Promise.resolve().then(() => {
-    if (task !== null) enter(task);
+    enter(task);
     return callback();
   }).then((value) => {
     timer?.cancel();
@@ -201,7 +216,7 @@ export function instanceDestroy(number) {
 }
 
 function isBusy(instance) {
-  return instance.open.size !== 0 || instance.blocked !== 0 || (instance.task !== null && instance.task.waits !== 0);
+  return instance.open.size !== 0 || instance.queue.length !== 0 || instance.blocked !== 0 || (instance.task !== null && instance.task.waits !== 0);
 }
 
 // How many events it has had; -1: something of it is under way.

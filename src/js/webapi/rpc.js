@@ -13,7 +13,7 @@ import { Headers } from './headers.js';
 import { rememberOrigin } from './inspect.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
-import { OBJECT, addWork, current, enter, isThenable, nextSequence, owner } from './task.js';
+import { OBJECT, addWork, current, enter, isThenable, nextSequence, owner, post } from './task.js';
 
 const RESERVED = new Set([
   'alarm', 'connect', 'constructor', 'dup', 'email', 'fetch', 'queue', 'scheduled', 'tail',
@@ -66,47 +66,58 @@ class RpcCall {
     this.seq = nextSequence();
     this.task = owner();
     this.closed = false;
+    this.settled = false;
+    this.value = undefined;
+    this.failed = false;
     if (this.task !== null) addWork(this.task, this);
   }
   cancel() {
     this.closed = true;
   }
-  close() {
-    if (this.closed) return false;
-    this.closed = true;
-    return true;
-  }
   // From the receiver's side: what the value carries is copied there.
   done(value) {
     if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
-      this.give(value);
+      this.settle(value, false);
       return;
     }
     let out;
     try {
       out = copyValue(value, passer(current));
     } catch (e) {
-      this.fail(e);
+      this.settle(e, true);
       return;
     }
-    this.give(out);
+    this.settle(out, false);
   }
-  give(value) {
-    if (!this.close()) return;
-    if (this.task !== null) enter(this.task);
-    this.resolve(value);
+  // The caller goes on in a turn of its own, unless this is one of its task.
+  settle(value, failed) {
+    if (this.settled) return;
+    this.settled = true;
+    this.value = value;
+    this.failed = failed;
+    if (current === this.task || this.task === null) this.go();
+    else post(this);
+  }
+  go() {
+    if (this.closed) return;
+    this.closed = true;
+    const { task, promise, value } = this;
+    if (task !== null) enter(task);
+    if (!this.failed) {
+      this.resolve(value);
+      return;
+    }
+    if (task !== null && !promise.claimed && task.kind !== OBJECT) {
+      Promise.prototype.then.call(promise, undefined, () => {});
+      addWork(task, new Unclaimed(promise, value));
+    }
+    this.reject(value);
   }
   fail(error) {
-    if (!this.close()) return;
-    const { task, promise } = this;
-    if (task !== null) {
-      enter(task);
-      if (!promise.claimed && task.kind !== OBJECT) {
-        Promise.prototype.then.call(promise, undefined, () => {});
-        addWork(task, new Unclaimed(promise, error));
-      }
-    }
-    this.reject(error);
+    this.settle(error, true);
+  }
+  give(value) {
+    this.settle(value, false);
   }
 }
 
@@ -326,34 +337,46 @@ export function serviceStub(receiver, callable = null) {
   }, callable);
 }
 
-// A function or RpcTarget of someone's, who is `home`.
+// A function or RpcTarget of someone's, who is `home`: the task whose work its calls are, while it
+// goes on.
 class LocalReceiver {
   constructor(target, home) {
     this.target = target;
     this.home = home;
   }
   deliver(run, ok, bad) {
-    const caller = current;
-    const home = this.home !== null && !this.home.over ? this.home : caller;
-    const done = (fn) => (value) => {
-      enter(home !== null && !home.over ? home : caller);
-      fn(value);
-    };
-    enter(home);
-    try {
-      const result = run(this.target);
-      if (isThenable(result)) {
-        Promise.resolve(result).then(done(ok), done(bad));
-      } else {
-        ok(result);
-      }
-    } catch (e) {
-      bad(e);
-    }
-    enter(caller);
+    const home = this.home !== null && !this.home.over ? this.home : current;
+    const call = new LocalCall(this.target, home, run, ok, bad);
+    if (home === current) call.go();
+    else post(call);
   }
   fetchOf(target, request) {
     return target.fetch(request);
+  }
+}
+
+class LocalCall {
+  constructor(target, home, run, ok, bad) {
+    this.target = target;
+    this.home = home;
+    this.run = run;
+    this.ok = ok;
+    this.bad = bad;
+  }
+  go() {
+    const { home } = this;
+    enter(home);
+    const back = (fn) => (value) => {
+      enter(home);
+      fn(value);
+    };
+    try {
+      const result = this.run(this.target);
+      if (isThenable(result)) Promise.resolve(result).then(back(this.ok), back(this.bad));
+      else this.ok(result);
+    } catch (e) {
+      this.bad(e);
+    }
   }
 }
 

@@ -158,6 +158,29 @@ export function waitOn(task, promise) {
   });
 }
 
+// Jobs run in turns of their own, in order: what crosses from one task to another does, so that all
+// that follows from it in microtasks is the right task's. A job has go().
+let jobs = [];
+let next = 0;
+
+export function post(job) {
+  if (jobs.push(job) === next + 1) native.jobs();
+}
+
+// Runs one; says whether there are more.
+export function runJob() {
+  if (next < jobs.length) {
+    const job = jobs[next];
+    jobs[next++] = undefined;
+    if (next === jobs.length) {
+      jobs = [];
+      next = 0;
+    }
+    job.go();
+  }
+  return next < jobs.length;
+}
+
 export function noTask(what) {
   return new Error(
     `${what} is not possible here: it needs a request or a call that is still running`);

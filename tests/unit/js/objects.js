@@ -33,6 +33,8 @@ class Counter extends DurableObject {
   response() { return new Response('from rpc', { status: 202 }); }
   later() { this.ctx.waitUntil(new Promise((r) => setTimeout(r, 3)).then(() => { this.add(100); })); return 'now'; }
   ticks() { let n = 0; const i = setInterval(() => { this.add(1000); if (++n === 2) clearInterval(i); }, 1); }
+  async afterAwaits() { await null; await null; setTimeout(() => this.add(7), 4); (async () => { await null; await null; await null; this.mark = await (await fetch('https://up.example/late')).text(); })(); return 1; }
+  marked() { return this.mark ?? null; }
   async block(ms) {
     let done = false;
     const p = this.ctx.blockConcurrencyWhile(async () => { await new Promise((r) => setTimeout(r, ms)); done = true; return 'blocked'; });
@@ -247,6 +249,14 @@ T.tasksLater = async (eq, env) => {
   // after a call the caller's own fetches are its own again
   eq('own fetch', await (await fetch('https://up.example/mine')).text(), 'upstream body');
 };
+T.awaits = async (eq, env) => { eq('call', await env.COUNTER.getByName('awaits').afterAwaits(), 1); };
+T.awaitsLater = async (eq, env) => {
+  const s = env.COUNTER.getByName('awaits');
+  for (let i = 0; i < 200 && (await s.size) !== 7; i++) await new Promise((r) => setTimeout(r, 1));
+  eq('timer', await s.size, 7);
+  eq('fetch', await s.marked(), 'upstream body');
+};
+T.leftover = async (eq, env) => { const s = env.COUNTER.getByName('left'); await s.addLater(1, 1); fetch('https://up.example/left'); await s.add(1); setTimeout(() => console.log('never'), 1); };
 T.services = async (eq, env, ctx) => {
   eq('self', await env.ENTRY.hello('you'), 'hello you {} v');
   eq('by name', await env.BYNAME.hello('you'), 'hello you {} v');

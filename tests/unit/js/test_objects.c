@@ -157,6 +157,18 @@ static void work_of_an_object_outlives_the_call(void **state)
     (void)state;
     passes("tasks");
     passes("tasksLater");
+    passes("awaits");
+    passes("awaitsLater");
+}
+
+static void work_of_the_caller_does_not(void **state)
+{
+    (void)state;
+    host.answer = false;
+    passes("leftover");
+    assert_int_equal(host.fetch_count, 1);
+    assert_int_equal(host.fetch_closed, 1);
+    assert_null(strstr(host.log, "never"));
 }
 
 static void services(void **state)
@@ -389,6 +401,7 @@ int main(void)
         TEST(gates),
         TEST(broken),
         TEST(work_of_an_object_outlives_the_call),
+        TEST(work_of_the_caller_does_not),
         TEST(services),
         TEST(wait_until_prolongs),
         TEST(bodies_pass_natively),
