@@ -21,6 +21,7 @@ from origin import Authority, Origin  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("SALLYPORT_BUILD", ROOT / "build"))
+WORKERS = pathlib.Path(__file__).parent / "workers"
 ACCOUNT = f"sallyport-e2e-{os.getpid()}"
 PROGRAMS = ("sallyport", "sallyport-supervisor", "sallyport-sidecar", "sallyport-runtime",
             "sallyport-launcher", "sallyport-agent")
@@ -256,6 +257,25 @@ def live(user):
     yield start
     for run in runs:
         run.close()
+
+
+@pytest.fixture(scope="session")
+def npm_packages(stage):
+    """The node_modules of workers/hono: hono, aws4fetch, jose, as its lock file pins them."""
+    folder = stage / "npm"
+    folder.mkdir()
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy2(WORKERS / "hono" / name, folder / name)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=folder,
+                   check=True)
+    return folder / "node_modules"
+
+
+@pytest.fixture
+def hono_worker(user, npm_packages):
+    """The Worker of workers/hono in a folder of the user's."""
+    from daemon import copy_worker
+    return copy_worker(user, WORKERS / "hono", npm_packages)
 
 
 @pytest.fixture

@@ -122,6 +122,16 @@ class Daemon:
         return self.child.returncode
 
 
+def copy_worker(user, source, packages):
+    """A Worker of this repository, with its packages beside it as npm puts them."""
+    for path in source.rglob("*"):
+        if path.is_file() and "node_modules" not in path.parts:
+            user.write(f"{source.name}/{path.relative_to(source)}", path.read_text())
+    folder = user.work / source.name
+    (folder / "node_modules").symlink_to(packages)
+    return folder
+
+
 def write_worker(user, code, folder="worker", bindings=None, config=None, files=None):
     """A Worker's folder as wrangler makes it. bindings: {binding: class}."""
     wrangler = {"name": "e2e", "main": "src/index.ts", "compatibility_date": "2026-04-13",
