@@ -6,7 +6,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import time
 
@@ -79,19 +78,6 @@ class Daemon:
         r = self.ask(path, **kw)
         assert r.status == status, f"{path}: {r!r}\n{self.said()[-3000:]}"
         return r
-
-    def control(self, method, path, body=None, timeout=60):
-        """One call of the control API."""
-        connection = http.client.HTTPConnection("localhost", timeout=timeout)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(timeout)
-        with contextlib.closing(connection):
-            if os.getuid() != self.user.uid:
-                pytest.skip("the control socket is another user's")
-            connection.sock.connect(str(self.socket))
-            connection.request(method, path, body=None if body is None else json.dumps(body))
-            r = connection.getresponse()
-            return Answer(r.status, r.headers, r.read())
 
     def cli(self, *argv, env=None, **kw):
         return self.user.sallyport(*argv, env={**self.env, **(env or {})}, **kw)

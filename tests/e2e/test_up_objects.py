@@ -178,7 +178,9 @@ def test_a_client_that_goes_away_and_work_after_the_answer(daemon):
 
 
 def test_scheduled(daemon):
-    assert daemon.control("POST", "/v1/scheduled", {"cron": "*/5 * * * *"}).status == 200
+    r = daemon.user.call(["curl", "-sSf", "--unix-socket", daemon.socket, "-d", '{"cron": "*/5 * * * *"}',
+                          "http://localhost/v1/scheduled"])
+    assert r.code == 0, r
     assert daemon.get("/state").json["ticks"] == ["*/5 * * * *"]
 
 

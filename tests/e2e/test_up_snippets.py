@@ -304,7 +304,7 @@ def test_static_fields_and_the_blog(worker, origin):
 
 def test_agents(worker, origin):
     key = "-H 'X-Api-Key: placeholder' -H 'Authorization: Bearer placeholder'"
-    assert worker.curl("Agent", f"{key} -d '{{}}' https://api.anthropic.example.test/v1/messages")[0] == 200
+    assert worker.curl("Agent", f"{key} https://api.anthropic.example.test/v1/messages")[0] == 200
     assert origin.header("x-api-key") == [SECRET] and origin.header("authorization") == []
     assert worker.curl("Agent", "https://api.anthropic.example.test/")[0] == 401
     assert worker.curl("Agent", "-d body https://github.example.test/git")[0] == 200
