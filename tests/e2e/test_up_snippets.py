@@ -302,18 +302,6 @@ def test_static_fields_and_the_blog(worker, origin):
     assert origin.header("x-auth-token") == [SECRET]
 
 
-def test_agents(worker, origin):
-    key = "-H 'X-Api-Key: placeholder' -H 'Authorization: Bearer placeholder'"
-    assert worker.curl("Agent", f"{key} https://api.anthropic.example.test/v1/messages")[0] == 200
-    assert origin.header("x-api-key") == [SECRET] and origin.header("authorization") == []
-    assert worker.curl("Agent", "https://api.anthropic.example.test/")[0] == 401
-    assert worker.curl("Agent", "-d body https://github.example.test/git")[0] == 200
-    assert origin.header("authorization")[0].startswith("Basic ") and origin.requests[-1]["size"] == 4
-    assert worker.curl("Agent", "https://api.example.test/")[0] == 520
-    assert worker.curl("Codex", "https://api.example.test/")[0] == 200
-    assert worker.curl("Codex", "https://example.com/") == (403, "Forbidden by egress policy")
-
-
 def test_vending_and_params(worker):
     first = json.loads(worker.curl("Vending", "http://169.254.170.2/v2/credentials")[1])
     second = json.loads(worker.curl("Vending", "http://169.254.170.2/again", "two")[1])
