@@ -58,8 +58,8 @@ typedef bool (*object_pair_fn)(void *arg, const struct object_pair *pair);
 
 /* 1: *value is lent until the next call on db; 0: no such key. */
 int object_kv_get(struct object_db *db, struct span key, struct span *value, struct error *err);
-/* All or none. A pair whose value.ptr is NULL is deleted; *deleted (may be NULL) gets how many of
- * those were there. */
+/* All or none; -ERANGE: a limit was passed. A pair whose value.ptr is NULL is deleted; *deleted
+ * (may be NULL) gets how many of those were there. */
 int object_kv_write(struct object_db *db, const struct object_pair *pairs, size_t count,
                     size_t *deleted, struct error *err);
 int object_kv_list(struct object_db *db, const struct object_range *range, object_pair_fn fn,

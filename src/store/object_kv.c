@@ -11,15 +11,25 @@ static void bind_text(sqlite3_stmt *st, int place, struct span text)
                         SQLITE_UTF8);
 }
 
+/* A limit was passed: the code lets JavaScript throw a RangeError. */
+static int out_of_range(struct error *err)
+{
+    if (err != NULL) {
+        err->code = ERANGE;
+    }
+    return -ERANGE;
+}
+
 static int check_key(struct span key, struct error *err)
 {
     if (key.len == 0) {
-        return error_set(err, 0, "Keys cannot be empty.");
+        error_set(err, 0, "Keys cannot be empty.");
+        return out_of_range(err);
     }
     if (key.len > OBJECT_KEY_MAX) {
-        return error_set(err, 0,
-                         "Keys cannot be larger than %u bytes. A key of size %zu was given.",
-                         OBJECT_KEY_MAX, key.len);
+        error_set(err, 0, "Keys cannot be larger than %u bytes. A key of size %zu was given.",
+                  OBJECT_KEY_MAX, key.len);
+        return out_of_range(err);
     }
     return 0;
 }
@@ -45,19 +55,20 @@ int object_kv_get(struct object_db *db, struct span key, struct span *value, str
 static int check_pairs(const struct object_pair *pairs, size_t count, struct error *err)
 {
     if (count > OBJECT_BATCH_MAX) {
-        return error_set(err, 0, "Maximum number of pairs is %u.", OBJECT_BATCH_MAX);
+        error_set(err, 0, "Maximum number of pairs is %u.", OBJECT_BATCH_MAX);
+        return out_of_range(err);
     }
     for (size_t i = 0; i < count; i++) {
+        size_t len = pairs[i].value.ptr != NULL ? pairs[i].value.len : 0;
         int rc = check_key(pairs[i].key, err);
         if (rc < 0) {
             return rc;
         }
-        if (pairs[i].key.len + pairs[i].value.len > OBJECT_VALUE_MAX &&
-            pairs[i].value.ptr != NULL) {
-            return error_set(err, 0,
-                             "Values cannot be larger than %u bytes. A value of size %zu"
-                             " was given.",
-                             OBJECT_VALUE_MAX, pairs[i].value.len);
+        if (pairs[i].key.len + len > OBJECT_VALUE_MAX) {
+            error_set(err, 0,
+                      "Values cannot be larger than %u bytes. A value of size %zu was given.",
+                      OBJECT_VALUE_MAX, len);
+            return out_of_range(err);
         }
     }
     return 0;

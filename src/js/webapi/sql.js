@@ -30,13 +30,13 @@ class SqlStorageCursor {
     const columns = [];
     this.#columns = columns;
     this.#take(native.storageQuery(store.check(), sql, columns, AHEAD, ...bindings.map(bindingOf)));
-    if (this.#query !== 0) forgotten.register(this, this.#query, this);
   }
   // [query or 0, rows read, rows written, values ...]
   #take(answer) {
     [this.#query, this.#read, this.#written] = answer;
     this.#rows = answer;
     this.#at = 3;
+    if (this.#query !== 0) forgotten.register(this, this.#query, this);
   }
   // The values of the next row, or null.
   #next() {
@@ -44,8 +44,8 @@ class SqlStorageCursor {
       if (this.#query === 0) return null;
       const query = this.#query;
       this.#query = 0;
+      forgotten.unregister(this); // the number may be another's from now on
       this.#take(native.storageRows(query, AHEAD));
-      if (this.#query === 0) forgotten.unregister(this);
       if (this.#at === this.#rows.length) return null;
     }
     const row = this.#rows.slice(this.#at, this.#at + this.#columns.length);
