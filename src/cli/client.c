@@ -232,7 +232,7 @@ int client_explain(unsigned status, struct span body, struct error *err)
     int rc = message == NULL ? error_set(err, 0, "control socket: status %u", status)
                              : error_set(err, 0, "%s%s%s", message, hint != NULL ? ": " : "",
                                          hint != NULL ? hint : "");
-    err->code = status == 404 ? ENOENT : 0;
+    err->code = status == 404 ? ENOENT : status == 503 ? EAGAIN : 0;
     json_decref(doc);
     return rc;
 }

@@ -36,7 +36,8 @@ int client_call(struct client *c, struct client_request *r, struct client_reply 
                 struct error *err);
 void client_reply_free(struct client_reply *reply);
 
-/* client_call that fails with the message and hint of an error answer; out may be NULL. */
+/* client_call that fails with the message and hint of an error answer (err->code ENOENT for 404,
+ * EAGAIN for 503); out may be NULL. */
 int client_do(struct client *c, struct client_request *r, struct client_reply *out,
               struct error *err);
 

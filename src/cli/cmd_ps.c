@@ -43,9 +43,21 @@ static void print_text(const json_t *object, const char *key, int width)
     }
 }
 
-static void print_row(const json_t *instance)
+static int width_of(const json_t *all, const char *key, int least)
 {
-    print_text(instance, "id", 20);
+    int width = least;
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *text = json_object_get(json_array_get(all, i), key);
+        int len = json_string_length(text) < 64 ? (int)json_string_length(text) : 64;
+        width = len > width ? len : width;
+    }
+    return width;
+}
+
+static void print_row(const json_t *instance, int id_width, int name_width)
+{
+    print_text(instance, "id", id_width);
+    print_text(instance, "name", name_width);
     print_text(instance, "class", 16);
     print_text(instance, "state", 8);
     printf("%-8lld", json_integer_value(json_object_get(instance, "pid")));
@@ -78,10 +90,12 @@ static int run(const struct command *self, int argc, char **argv)
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
     } else if (rc >= 0) {
-        printf("%-20s %-16s %-8s %-7s %-24s %s\n", "ID", "CLASS", "STATE", "PID", "STARTED",
-               "COMMAND");
+        int ids = width_of(all, "id", 20);
+        int names = width_of(all, "name", 4);
+        printf("%-*s %-*s %-16s %-8s %-7s %-24s %s\n", ids, "ID", names, "NAME", "CLASS", "STATE",
+               "PID", "STARTED", "COMMAND");
         for (size_t i = 0; i < json_array_size(all); i++) {
-            print_row(json_array_get(all, i));
+            print_row(json_array_get(all, i), ids, names);
         }
     }
     json_decref(all);

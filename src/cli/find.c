@@ -46,29 +46,32 @@ static int knows(struct client *c, const char *id, struct error *err)
     return found;
 }
 
-static struct client *not_found(const char *id, bool daemon, struct error *err)
+static struct client *not_found(const char *id, struct error *err)
 {
-    error_set(err, 0, "instance %.200s: not running: %s, `sallyport ps` lists what is", id,
-              daemon ? "`sallyport create ID` starts one"
-                     : "no daemon is up: `sallyport up` starts it");
+    error_set(err, 0,
+              "instance %.200s: not running: no daemon is up: `sallyport up` starts it, "
+              "`sallyport ps` lists what is",
+              id);
     err->code = ENOENT;
     return NULL;
 }
 
 /* One `run` serves one instance, under its id. */
-static struct client *find_run(const char *id, bool daemon, struct error *err)
+static struct client *find_run(const char *id, struct error *err)
 {
     cleanup_free char *path = NULL;
     if (grammar_id(id, NULL) < 0) {
-        return not_found(id, daemon, err);
+        return not_found(id, err);
     }
     if (paths_run_socket(id, &path, err) < 0) {
         return NULL;
     }
     struct client *c = client_open(path, err);
-    return c == NULL && is_absent(err) ? not_found(id, daemon, err) : c;
+    return c == NULL && is_absent(err) ? not_found(id, err) : c;
 }
 
+/* A name that was never used stands for an object of the daemon's all the same: what is no `run` is
+ * the daemon's to answer. */
 struct client *find_instance(const char *id, struct error *err)
 {
     if (grammar_name(id, err) < 0) {
@@ -76,14 +79,16 @@ struct client *find_instance(const char *id, struct error *err)
     }
     struct client *c = find_daemon(err);
     if (c == NULL) {
-        return is_absent(err) ? find_run(id, false, err) : NULL;
+        return is_absent(err) ? find_run(id, err) : NULL;
     }
     int found = knows(c, id, err);
-    if (found > 0) {
-        return c;
+    struct error no_run;
+    struct client *run = found == 0 ? find_run(id, &no_run) : NULL;
+    if (found < 0 || run != NULL) {
+        client_close(c);
+        return run;
     }
-    client_close(c);
-    return found < 0 ? NULL : find_run(id, true, err);
+    return c;
 }
 
 static bool is_run_socket(const char *name)

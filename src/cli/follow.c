@@ -9,12 +9,17 @@
 #include "config/paths.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define CLOCK_GRAIN_NS 20000000u /* stamps of files are as coarse as the kernel's ticks */
+
+/* A runtime that is being replaced is there again before that. */
+#define BUSY_TRIES 50
+#define BUSY_MS    200
 
 struct follow {
     const char *path;
@@ -106,7 +111,12 @@ static int send_it(struct follow *f, const struct deploy *d, struct error *err)
     struct error why;
     json_t *answer = NULL;
     uint64_t began = clock_monotonic_ms();
-    if (deploy_send(c, d, &answer, &why) < 0) {
+    int rc = deploy_send(c, d, &answer, &why);
+    for (int i = 0; rc < 0 && why.code == EAGAIN && i < BUSY_TRIES; i++) {
+        poll(NULL, 0, BUSY_MS);
+        rc = deploy_send(c, d, &answer, &why);
+    }
+    if (rc < 0) {
         tell(f, &why);
     } else {
         f->last[0] = '\0';

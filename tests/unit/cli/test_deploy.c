@@ -231,6 +231,21 @@ static void deploys(struct place *p, const char *part, unsigned status, const ch
     close(conn);
 }
 
+/* Refused for now, on the connection that then carries the next try. */
+static void busy_then_deploys(struct place *p, const char *part, const char *answer)
+{
+    char *body;
+    int conn = fake_accept(&p->fake);
+    char *text = fake_request(conn, &body);
+    fake_answer(conn, 503, "{\"error\":{\"message\":\"being replaced\",\"hint\":null}}");
+    free(text);
+    text = fake_request(conn, &body);
+    assert_non_null(strstr(body, part));
+    fake_answer(conn, 200, answer);
+    free(text);
+    close(conn);
+}
+
 static void tells(struct place *p, const char *expected)
 {
     char text[1024];
@@ -272,7 +287,7 @@ static void each_change_is_deployed(void **state)
     deploys(p, "throws", 400, "{\"error\":{\"message\":\"util.ts:1:1: boom\",\"hint\":null}}");
     tells(p, "sallyport: util.ts:1:1: boom: the code before it goes on\n");
     write_file(p, "util.ts", "export const k = 'three';");
-    deploys(p, "three", 200, "{\"version\":4,\"facts\":" FACTS(BOX("")) "}");
+    busy_then_deploys(p, "three", "{\"version\":4,\"facts\":" FACTS(BOX("")) "}");
     tells(p, "version 4");
     /* The same bytes again are no change: the next deploy is that of the configuration. */
     write_file(p, "util.ts", "export const k = 'three';");
