@@ -61,6 +61,7 @@ export class NativeBody {
     readers[this.reader] = undefined;
     this.reader = 0;
     this.owner.reader = null;
+    this.owner.bodyEnded?.();
   }
   ready() {
     const wake = this.wake;

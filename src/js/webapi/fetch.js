@@ -5,7 +5,7 @@ import { Headers } from './headers.js';
 import { sendStream } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
-import { addWork, enter, nextSequence, noTask, owner } from './task.js';
+import { OBJECT, addWork, enter, nextSequence, noTask, owner } from './task.js';
 
 const FETCHES_MAX = 65535;
 const FLAG_REPLACE = 4, BODY_SHIFT = 3;
@@ -28,6 +28,7 @@ class Fetch {
     this.reader = null; // NativeBody that is being read
     this.body = undefined;
     this.unlisten = null;
+    this.kept = null; // [header text, url] of one that has ended
   }
   get isResponse() {
     return true;
@@ -39,10 +40,12 @@ class Fetch {
     return this.state !== OPEN;
   }
   headerText() {
+    if (this.kept !== null) return this.kept[0];
     if (this.state !== OPEN) throw new TypeError('The response belongs to work that is over.');
     return native.responseHeaders(this.id);
   }
   responseUrl() {
+    if (this.kept !== null) return this.kept[1];
     if (this.state !== OPEN) throw new TypeError('The response belongs to work that is over.');
     return native.responseUrl(this.id);
   }
@@ -70,6 +73,13 @@ class Fetch {
   cancel() {
     if (this.state === CLOSED) return;
     if (this.reader !== null) this.reader.cancel();
+    native.fetchClose(this.id);
+    this.release();
+  }
+  // Its body is at its end. An object's task has none, so it must not hold the fetch on.
+  bodyEnded() {
+    if (this.state !== OPEN || this.task.kind !== OBJECT) return;
+    this.kept = [native.responseHeaders(this.id), native.responseUrl(this.id)];
     native.fetchClose(this.id);
     this.release();
   }
@@ -192,8 +202,18 @@ export function fetchDone(id, status, flags) {
   const resolve = f.resolve;
   f.resolve = null;
   f.reject = null;
-  resolve(Response.fetched(f, status, flags));
+  const response = Response.fetched(f, status, flags);
+  if (f.task.kind === OBJECT) {
+    if ((flags & 1) === 0) f.bodyEnded();
+    else dropped.register(response, f, f);
+  }
+  resolve(response);
 }
+
+// A response of an object's that nobody has read and nobody holds.
+const dropped = new FinalizationRegistry((f) => {
+  if (f.state === OPEN && (f.body === undefined || f.body === null || (f.body.stream === null && !f.body.touched))) f.cancel();
+});
 
 export function fetchFailed(id, message) {
   const f = fetches[id];

@@ -157,6 +157,8 @@ static void work_of_an_object_outlives_the_call(void **state)
     (void)state;
     passes("tasks");
     passes("tasksLater");
+    passes("awaits");
+    passes("awaitsLater");
 }
 
 static void work_of_the_caller_does_not(void **state)
