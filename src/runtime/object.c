@@ -21,7 +21,9 @@ static int half_of(const unsigned char *key, struct span data, unsigned char out
     unsigned char mac[CRYPTO_DIGEST_MAX];
     size_t len;
     int rc = crypto_hmac(CRYPTO_SHA256, span_of((const char *)key, 32), data, mac, &len);
-    memcpy(out, mac, HALF);
+    if (rc >= 0) {
+        memcpy(out, mac, HALF);
+    }
     return rc;
 }
 
@@ -51,8 +53,12 @@ int object_id(struct span class_name, struct span name, char out[OBJECT_ID_BYTES
     if (rc >= 0) {
         rc = half_of(key, span_of((const char *)id, HALF), id + HALF);
     }
+    out[0] = '\0';
+    if (rc < 0) {
+        return -1;
+    }
     hex(id, sizeof id, out);
-    return rc < 0 ? -1 : 0;
+    return 0;
 }
 
 bool object_id_is(struct span class_name, struct span id)

@@ -278,7 +278,7 @@ static bool month_day_fits(const struct cron *c, const struct day *d)
 static bool weekday_fits(const struct cron *c, const struct day *d)
 {
     unsigned bit = 1u << d->weekday;
-    unsigned nth = (unsigned)(d->number - 1) / 7 + 1;
+    unsigned nth = (unsigned)(d->number + 6) / 7 & 7u; /* 1 to 5 */
     return (c->weekdays & bit) != 0 || ((c->last_weekdays & bit) != 0 && d->number + 7 > d->last) ||
            (c->nth[d->weekday] & (1u << nth)) != 0;
 }

@@ -177,6 +177,7 @@ static void ask(struct runtime_link *r, struct question *what, runtime_reply_fn 
     what->fields[0] = span_str(seq);
     bool sent = q != NULL && link_send(&r->link, what->type, what->fields, what->field_count,
                                        what->fds, what->fd_count);
+    what->fields[0] = span_of(NULL, 0);
     if (!sent) {
         free(q);
         if (fn != NULL) {
