@@ -1,6 +1,8 @@
 #include "base/cleanup.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
+#include "cli/find.h"
+#include "cli/kv_daemon.h"
 #include "config/config.h"
 #include "config/paths.h"
 #include "store/store.h"
@@ -42,10 +44,18 @@ static const struct arg_option options[] = {
     {.name = NULL},
 };
 
-/* Every `run` of this user and the daemon share one store, which may be open more than once. */
+/* The daemon's, whatever state folder it has; without one that of every `run` of this user, which
+ * may be open more than once. */
 static struct store *open_store(struct error *err)
 {
     cleanup_free char *dir = NULL;
+    struct client *daemon = find_daemon(err);
+    if (daemon != NULL) {
+        return kv_daemon_create(daemon, err);
+    }
+    if (!find_is_absent(err)) {
+        return NULL;
+    }
     return paths_state_dir(&dir, err) < 0 ? NULL : store_sqlite_create(dir, err);
 }
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-static bool is_absent(const struct error *err)
+bool find_is_absent(const struct error *err)
 {
     return err->code == ENOENT || err->code == ECONNREFUSED || err->code == ENOTDIR;
 }
@@ -21,7 +21,7 @@ struct client *find_daemon(struct error *err)
 struct client *find_daemon_or_say(struct error *err)
 {
     struct client *c = find_daemon(err);
-    if (c == NULL && is_absent(err)) {
+    if (c == NULL && find_is_absent(err)) {
         int code = err->code;
         error_set(err, 0, "no daemon is up: `sallyport up` starts it");
         err->code = code;
@@ -67,7 +67,7 @@ static struct client *find_run(const char *id, struct error *err)
         return NULL;
     }
     struct client *c = client_open(path, err);
-    return c == NULL && is_absent(err) ? not_found(id, err) : c;
+    return c == NULL && find_is_absent(err) ? not_found(id, err) : c;
 }
 
 /* A name that was never used stands for an object of the daemon's all the same: what is no `run` is
@@ -79,7 +79,7 @@ struct client *find_instance(const char *id, struct error *err)
     }
     struct client *c = find_daemon(err);
     if (c == NULL) {
-        return is_absent(err) ? find_run(id, err) : NULL;
+        return find_is_absent(err) ? find_run(id, err) : NULL;
     }
     int found = knows(c, id, err);
     struct error no_run;
@@ -128,7 +128,7 @@ int find_all(find_fn each, void *arg, struct error *err)
 {
     int count = 0;
     struct client *daemon = find_daemon(err);
-    if (daemon == NULL && !is_absent(err)) {
+    if (daemon == NULL && !find_is_absent(err)) {
         return -1;
     }
     if (daemon != NULL) {

@@ -9,6 +9,8 @@
 
 /* The daemon, or NULL when none is up (err->code ENOENT or ECONNREFUSED) or it cannot be asked. */
 struct client *find_daemon(struct error *err);
+/* Is that the reason? */
+bool find_is_absent(const struct error *err);
 
 /* The same for what only a daemon does: the sentence says how to start one. */
 struct client *find_daemon_or_say(struct error *err);

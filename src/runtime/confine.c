@@ -143,6 +143,7 @@ int confine_early(struct error *err)
     limits.nofile = 16384;
     struct sched_param param = {0};
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of the write, as a full disk is */
     if (isolate_process_hide(err) != 0 || isolate_process_no_new_privs(err) != 0 ||
         isolate_rlimits_apply(&limits, err) != 0) {
         return -1;

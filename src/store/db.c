@@ -100,6 +100,11 @@ int db_error(const struct db *db, int code, struct error *err)
         return error_set(err, 0, "store %s: cannot be written: check its owner and mode", db->path);
     case SQLITE_CANTOPEN:
         return error_set(err, 0, "store %s: cannot be opened: check its owner and mode", db->path);
+    case SQLITE_IOERR:
+        return error_set(err, db->handle != NULL ? sqlite3_system_errno(db->handle) : 0,
+                         "store %s: the disk does not take or give it: free some space, or look "
+                         "for its errors",
+                         db->path);
     case SQLITE_NOMEM:
         return error_set(err, ENOMEM, "store %s", db->path);
     default:
@@ -107,7 +112,7 @@ int db_error(const struct db *db, int code, struct error *err)
     }
 }
 
-static int query_number(sqlite3 *handle, const char *sql, int *out)
+int db_pragma(sqlite3 *handle, const char *sql, int *out)
 {
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(handle, sql, -1, &st, NULL);
@@ -125,7 +130,7 @@ static int prepare_schema(struct db *db, struct error *err)
     sqlite3_busy_timeout(db->handle, BUSY_MS);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    int rc = query_number(db->handle, "PRAGMA user_version", &version);
+    int rc = db_pragma(db->handle, "PRAGMA user_version", &version);
     if (rc == SQLITE_OK && version > SCHEMA_VERSION) {
         return error_set(err, 0, "store %s: made by a newer sallyport: update this one", db->path);
     }

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "store/files.h"
+#include "store/sqlite.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -161,18 +162,6 @@ static int on_log(void *arg, sqlite3 *handle, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static int pragma_number(sqlite3 *handle, const char *sql, int *out)
-{
-    sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(handle, sql, -1, &st, NULL);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        *out = sqlite3_column_int(st, 0);
-        rc = SQLITE_OK;
-    }
-    sqlite3_finalize(st);
-    return rc;
-}
-
 static int run(struct object_db *db, const char *sql)
 {
     return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
@@ -214,7 +203,7 @@ static int prepare_file(struct object_db *db, struct error *err)
     int format = 0;
     int rc = set_up_handle(db);
     rc = rc == SQLITE_OK ? set_up_journal(db) : rc;
-    rc = rc == SQLITE_OK ? pragma_number(db->handle, "PRAGMA user_version", &format) : rc;
+    rc = rc == SQLITE_OK ? db_pragma(db->handle, "PRAGMA user_version", &format) : rc;
     if (rc == SQLITE_OK && format > FORMAT) {
         return error_set(err, 0, "storage %s: made by a newer sallyport: update this one",
                          db->path);
@@ -376,7 +365,7 @@ int object_size(struct object_db *db, uint64_t *bytes, struct error *err)
         return rc;
     }
     db->own = true;
-    rc = pragma_number(db->handle, "PRAGMA page_count", &pages);
+    rc = db_pragma(db->handle, "PRAGMA page_count", &pages);
     db->own = false;
     *bytes = (uint64_t)pages * OBJECT_PAGE;
     return rc == SQLITE_OK ? 0 : object_error(db, rc, err);

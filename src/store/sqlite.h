@@ -64,6 +64,9 @@ int db_step(struct db *db, sqlite3_stmt *st, struct error *err);
 /* What SQLite says, as a sentence with the remedy; negative. */
 int db_error(const struct db *db, int code, struct error *err);
 
+/* The number that a pragma gives. SQLITE_OK, or SQLite's own code. */
+int db_pragma(sqlite3 *handle, const char *sql, int *out);
+
 /* Binds a place by its number from 1; a memory failure shows at the step. */
 void db_bind(sqlite3_stmt *st, int place, struct span bytes);
 

@@ -7,7 +7,14 @@
 
 static void answer_unknown(struct call *c)
 {
-    call_reply_error(c, 404, "not_found", "no such instance",
+    char what[sizeof "no such instance: " + INSTANCE_ID_MAX] = "no such instance: ";
+    size_t len = strlen(what);
+    for (size_t i = 0; i < c->segments[2].len && len < sizeof what - 1; i++) {
+        unsigned char at = (unsigned char)c->segments[2].ptr[i];
+        what[len++] = at >= 0x20 && at < 0x7f ? (char)at : '?';
+    }
+    what[len] = 0;
+    call_reply_error(c, 404, "not_found", what,
                      c->s->up != NULL ? "`sallyport ps` lists them, `sallyport create` makes one"
                                       : "`sallyport ps` lists them");
 }

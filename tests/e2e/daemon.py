@@ -118,8 +118,8 @@ def copy_worker(user, source, packages):
     return folder
 
 
-def write_worker(user, code, folder="worker", bindings=None, config=None, files=None):
-    """A Worker's folder as wrangler makes it. bindings: {binding: class}."""
+def write_worker(user, code, folder="worker", bindings=None, config=None, files=None, packages=None):
+    """A Worker's folder as wrangler makes it. bindings: {binding: class}; packages: a node_modules."""
     wrangler = {"name": "e2e", "main": "src/index.ts", "compatibility_date": "2026-04-13",
                 "durable_objects": {"bindings": [{"name": n, "class_name": c}
                                                  for n, c in (bindings or {}).items()]}}
@@ -128,6 +128,8 @@ def write_worker(user, code, folder="worker", bindings=None, config=None, files=
     user.write(f"{folder}/src/index.ts", code)
     for name, text in (files or {}).items():
         user.write(f"{folder}/{name}", text, mode=0o600 if name == ".dev.vars" else 0o644)
+    if packages is not None:
+        (user.work / folder / "node_modules").symlink_to(packages)
     return user.work / folder
 
 

@@ -73,6 +73,7 @@ def test_from_code(user, up):
 def test_from_a_shell(user, up):
     daemon = up(worker(user))
     one_line(daemon.cli("create", "x", "--class", "Nope"), "Nope")
+    one_line(daemon.cli("call", "b", "noSuchMethod"), "noSuchMethod")
     one_line(daemon.cli("exec", "nobody", "--", "true"), "nobody")
     one_line(daemon.cli("rm", "nobody"), "nobody")
     assert gate_processes(user)
@@ -121,6 +122,36 @@ def test_a_port_in_use(user):
 def test_a_bad_address(user, listen):
     r = user.sallyport("up", "-c", worker(user), "--listen", listen)
     assert r.code in (2, 125) and "--listen" in r.err and not gate_processes(user), r
+
+
+def test_a_full_disk(user, up):
+    """A ceiling on the size of files stands for the disk: beyond it each write fails as on a full one."""
+    daemon = up(worker(user), through=("prlimit", f"--fsize={8 << 20}:"))
+    assert daemon.get("/keep?v=before").json == "kept"
+    value, failed = "y" * 1000000, None
+    for n in range(20):
+        r = daemon.cli("kv", "put", "ns", f"key{n}", stdin=value)
+        if r.code != 0:
+            failed = r
+            break
+    assert failed is not None and failed.code == 125 and len(failed.err.splitlines()) == 1, failed
+    assert re.search("full|disk|I/O|large", failed.err), failed
+    # what was there is there, and other state can still be written
+    assert daemon.get("/kept").json == "before"
+    assert daemon.get("/keep?v=after").json == "kept"
+    assert daemon.cli("kv", "get", "ns", "key0").out == value
+    r = daemon.get("/fill?n=20").json
+    assert r["failed"] is not None and "\n" not in r["failed"], r
+    assert re.search("full|disk|I/O|large", r["failed"]), r
+    assert daemon.get("/kept").json == "after"
+    # once there is room, all is there and all can be written again
+    assert daemon.stop() == 0
+    daemon.through = ()
+    daemon.start()
+    assert daemon.get("/kept").json == "after"
+    assert [daemon.cli("kv", "get", "ns", f"key{i}").out == value for i in range(n)] == [True] * n
+    assert daemon.cli("kv", "put", "ns", f"key{n}", stdin=value).code == 0
+    assert daemon.get("/fill?n=20").json == {"stored": 20, "failed": None}
 
 
 def test_deploy_that_fails_leaves_the_old(user, up):

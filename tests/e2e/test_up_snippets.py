@@ -12,6 +12,7 @@ CODE = """
 import { getSandbox, Sandbox } from "@cloudflare/sandbox";
 import { Container, ContainerProxy, outboundParams } from "@cloudflare/containers";
 import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
+import { AwsClient } from "aws4fetch";
 export { ContainerProxy };
 
 // -- changelog of the announcement: header injection, a key of each instance, lists, named handlers
@@ -99,10 +100,10 @@ export class Blog extends Sandbox {
 // -- the examples of agents: a placeholder inside, the key outside; all else 403
 export class Agent extends Sandbox {
   enableInternet = false;
-  allowedHosts = ["api.anthropic.example.test", "github.example.test"];
+  allowedHosts = ["anthropic.example.test", "github.example.test"];
 }
 Agent.outboundByHost = {
-  "api.anthropic.example.test": async (request, env) => {
+  "anthropic.example.test": async (request, env) => {
     if (request.headers.get("x-api-key") !== "placeholder") return new Response("no placeholder", { status: 401 });
     const headers = new Headers(request.headers);
     headers.set("x-api-key", env.SECRET);
@@ -118,6 +119,19 @@ Agent.outboundByHost = {
 export class Codex extends Sandbox {}
 Codex.outbound = async (request) => new Response("Forbidden by egress policy", { status: 403 });
 Codex.outboundByHost = { "api.example.test": (request) => fetch(request) };
+
+// -- the example of re-signing: SigV4 by aws4fetch; the sandbox signs with a dummy
+export class Resign extends Sandbox {}
+Resign.outboundByHost = {
+  "bucket.example.test": async (request, env) => {
+    const client = new AwsClient({ accessKeyId: "AKIDEXAMPLE", secretAccessKey: env.SECRET, service: "s3", region: "auto" });
+    const headers = new Headers(request.headers);
+    for (const name of ["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"]) headers.delete(name);
+    headers.delete("host");
+    const signed = await client.sign(request.url, { method: request.method, headers, body: await request.arrayBuffer() });
+    return fetch(signed);
+  },
+};
 
 // -- the example of a mount: credentials vended on a link-local address, cached at module level
 let vended = 0, cache = null;
@@ -206,9 +220,9 @@ export default {
 };
 """
 CLASSES = ("Inject", "Listed", "Virtual", "State", "Closed", "Denied", "GetOnly", "Dynamic", "StaticForm", "Blog",
-           "Agent", "Codex", "Vending", "Params", "Raw")
+           "Agent", "Codex", "Resign", "Vending", "Params", "Raw")
 SECRET = "sec-5e1f-of-the-snippets"
-HOSTS = ("github.example.test", "vcs.example.test", "api.example.test", "api.anthropic.example.test",
+HOSTS = ("github.example.test", "vcs.example.test", "api.example.test", "anthropic.example.test",
          "bucket.example.test", "evil.example.test")
 
 
@@ -232,8 +246,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(user, up, origin):
-    folder = write_worker(user, CODE, bindings={c.upper(): c for c in CLASSES},
+def worker(user, up, origin, npm_packages):
+    folder = write_worker(user, CODE, bindings={c.upper(): c for c in CLASSES}, packages=npm_packages,
                           config={"kv_namespaces": [{"binding": "KEYS", "id": "keys"}],
                                   "services": [{"binding": "GREETER", "service": "e2e", "entrypoint": "Greeter"}]},
                           files={".dev.vars": f"SECRET={SECRET}\n"})
@@ -300,6 +314,27 @@ def test_static_fields_and_the_blog(worker, origin):
         assert worker.curl("StaticForm", f"https://{host}/", raw=True) == expected
     assert worker.curl("Blog", "-H 'X-Other: kept?' https://api.example.test/")[0] == 200
     assert origin.header("x-auth-token") == [SECRET]
+
+
+def test_agents(worker, origin):
+    key = "-H 'X-Api-Key: placeholder' -H 'Authorization: Bearer placeholder'"
+    assert worker.curl("Agent", f"{key} -d '{{}}' https://anthropic.example.test/v1/messages")[0] == 200
+    assert origin.header("x-api-key") == [SECRET] and origin.header("authorization") == []
+    assert worker.curl("Agent", "https://anthropic.example.test/")[0] == 401
+    assert worker.curl("Agent", "-d body https://github.example.test/git")[0] == 200
+    assert origin.header("authorization")[0].startswith("Basic ") and origin.requests[-1]["size"] == 4
+    assert worker.curl("Agent", "https://api.example.test/")[0] == 520
+    assert worker.curl("Codex", "https://api.example.test/")[0] == 200
+    assert worker.curl("Codex", "https://example.com/") == (403, "Forbidden by egress policy")
+
+
+def test_resigned(worker, origin):
+    dummy = "-H 'Authorization: AWS4-HMAC-SHA256 Credential=DUMMY/x' -H 'X-Amz-Date: 20200101T000000Z'"
+    assert worker.curl("Resign", f"-X PUT {dummy} --data-binary hello https://bucket.example.test/key")[0] == 200
+    authorization = origin.header("authorization")
+    assert len(authorization) == 1 and authorization[0].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), authorization
+    assert origin.header("x-amz-date") != ["20200101T000000Z"] and origin.requests[-1]["size"] == 5
+    assert SECRET not in json.dumps(origin.requests[-1]["headers"])
 
 
 def test_vending_and_params(worker):
