@@ -36,8 +36,9 @@ class Answer:
 
 
 class Daemon:
-    def __init__(self, user, folder, *options, listen="127.0.0.1:0", env=None, through=()):
+    def __init__(self, user, folder, *options, listen="127.0.0.1:0", env=None, through=(), program="sallyport"):
         self.user, self.folder, self.options, self.through = user, folder, options, through
+        self.program = program
         self.socket = user.private / "up.sock"
         self.state = user.private / "up-state"
         self.env = {"SALLYPORT_SOCKET": str(self.socket), **(env or {})}
@@ -46,7 +47,7 @@ class Daemon:
         self.start()
 
     def argv(self):
-        return [*self.through, "sallyport", "up", "-c", str(self.folder), "--listen", self.listen, "--state",
+        return [*self.through, self.program, "up", "-c", str(self.folder), "--listen", self.listen, "--state",
                 str(self.state), *self.options]
 
     def start(self):
