@@ -1,6 +1,9 @@
 // The classes that user code extends, and the record that goes with an object while it is made.
 
 let constructing = null;
+// Set on the prototype of Container: objects with lists and hosts that policy needs.
+export const HAS_LISTS = Symbol('has lists');
+
 export const recordOf = new WeakMap(); // object -> its Instance (objects.js)
 
 export class DurableObject {

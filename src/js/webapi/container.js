@@ -1,6 +1,6 @@
 // Container: statics, properties, and the methods of a sandbox's life.
 
-import { DurableObject, recordOf } from './bases.js';
+import { DurableObject, HAS_LISTS, recordOf } from './bases.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { SETTERS, policySet } from './policy.js';
@@ -216,6 +216,7 @@ export class Container extends DurableObject {
     return this.containerFetch(request, port);
   }
 }
+Object.defineProperty(Container.prototype, HAS_LISTS, { value: true });
 for (const method of SETTERS) {
   Object.defineProperty(Container.prototype, method, {
     configurable: true, writable: true,

@@ -5,7 +5,7 @@ import { bodyReady, streams } from './body.js';
 import { console } from './console.js';
 import { Crypto, crypto, subtleParts } from './crypto.js';
 import { TextDecoder, TextEncoder, atob, btoa } from './encoding.js';
-import { late, kvDone, loadEnv, secretChanged } from './env.js';
+import { kvDone, loadEnv, secretChanged } from './env.js';
 import { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget } from './events.js';
 import { fetch, fetchDone, fetchFailed } from './fetch.js';
 import { abort, abortAll, alarm, call, createInstance, dispatch, idle, rejected } from './handler.js';
@@ -22,15 +22,11 @@ import { scheduler, clearTimeout, setInterval, setTimeout, timerDue } from './ti
 import { URL, URLSearchParams } from './url.js';
 import { warm } from './warm.js';
 import { scheduled, serve } from './worker.js';
-import { targetOf } from './entrypoints.js';
-import { policyDone, policySet } from './policy.js';
+import { policyDone } from './policy.js';
 import { containerDone } from './sandbox/calls.js';
 import { containerEnded, containerStarted, processEnded } from './sandbox/life.js';
 import { objectDone } from './namespace.js';
 import { instanceDestroy, instanceIdle } from './objects.js';
-
-late.targetOf = targetOf;
-late.policySet = policySet;
 
 delete Atomics.wait; // it would block the loop for ever
 

@@ -6,7 +6,7 @@ import { ExecutionContext } from './context.js';
 import { copyValue } from './copy.js';
 import { env } from './env.js';
 import { DurableObjectNamespace, objectReceiver } from './namespace.js';
-import { fetchVia, receiverOf, serviceStub } from './rpc.js';
+import { fetchVia, serviceStub } from './rpc.js';
 import { current, enter, isThenable, owner } from './task.js';
 
 export const exported = { __proto__: null }; // ctx.exports, filled once the module was evaluated
@@ -68,13 +68,6 @@ export function exportAll(module, objectClasses) {
     exported[name] = entryStub(name, value, undefined, (options = undefined) =>
       entryStub(name, value, options?.props === undefined ? undefined : copyValue(options.props, keep), null));
   }
-}
-
-// A fetcher as text, for whoever must name it later: a stub of an entrypoint or an object. null when
-// it is neither.
-export function targetOf(fetcher) {
-  const target = receiverOf(fetcher)?.target?.();
-  return target === undefined ? null : JSON.stringify(target);
 }
 
 // Calls fetch() of what targetOf named.

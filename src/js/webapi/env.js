@@ -11,9 +11,6 @@ const KEY_MAX = 512;
 const VALUE_MAX = 25 * 1024 * 1024;
 
 export const env = {};
-
-// What modules that are loaded before others call of them; filled by core.js.
-export const late = { targetOf: null, policySet: null };
 const vars = new Map();
 const secrets = new Map(); // name -> value as last read, or undefined
 const bindings = new Set();

@@ -1,7 +1,6 @@
 // The setters of an instance's policy, and the facts of the object that policy needs.
 
-import { isConstructing, recordOf } from './bases.js';
-import { Container } from './container.js';
+import { HAS_LISTS, isConstructing, recordOf } from './bases.js';
 import { callBegin, callTake } from './env.js';
 import { owner, noTask } from './task.js';
 
@@ -48,7 +47,7 @@ function boolFact(object, name) {
 
 // What policy needs of an instance, as JSON. A Durable Object that is no Container has no lists.
 export function facts(object) {
-  if (!(object instanceof Container)) return '{}';
+  if (object[HAS_LISTS] !== true) return '{}';
   return JSON.stringify({
     allowedHosts: listFact(object, 'allowedHosts'),
     deniedHosts: listFact(object, 'deniedHosts'),

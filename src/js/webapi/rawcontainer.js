@@ -1,9 +1,11 @@
 // ctx.container: what a Durable Object of the 1.0 form has of its sandbox.
 
 import { streams } from './body.js';
-import { late, noLocalForm } from './env.js';
+import { noLocalForm } from './env.js';
 import { errorText } from './inspect.js';
 import { ERROR, log } from './log.js';
+import { policySet } from './policy.js';
+import { targetOf } from './rpc.js';
 import { asInstance } from './sandbox/calls.js';
 import { lifeOf } from './sandbox/life.js';
 import { portFetch, portNumber } from './sandbox/ports.js';
@@ -153,11 +155,11 @@ export class RawContainer {
     return this.#intercept(false, '0.0.0.0/0', fetcher); // stands for names and IPv6 too
   }
   async #intercept(tls, address, fetcher) {
-    const target = late.targetOf(fetcher);
+    const target = targetOf(fetcher);
     if (target === null) {
       throw new TypeError('interceptOutbound: the fetcher is not a stub of ctx.exports, of a binding or of an object');
     }
-    await late.policySet(this.#instance.object, '$intercept', [tls, `${address}`, target]);
+    await policySet(this.#instance.object, '$intercept', [tls, `${address}`, target]);
   }
   async setInactivityTimeout(ms) {
     const life = lifeOf(this.#instance);

@@ -324,6 +324,13 @@ export function receiverOf(stub) {
   return receivers.get(stub);
 }
 
+// A fetcher as text, for whoever must name it later: a stub of an entrypoint or an object. null when
+// it is neither.
+export function targetOf(fetcher) {
+  const target = receiverOf(fetcher)?.target?.();
+  return target === undefined ? null : JSON.stringify(target);
+}
+
 export function objectStub(receiver, id) {
   return makeStub(receiver, {
     __proto__: null, id, name: id.name, fetch: (input, init) => fetchVia(receiver, input, init),
