@@ -112,7 +112,7 @@ enum ipc_agent_message {
     AGENT_RUN = 1,   /* [process, flags, timeout ms, session, label, cwd, env, argv]
                         fds: the process's 0, 1, 2 (as many as the flags say) */
     AGENT_SIGNAL,    /* [process, signal number] to its group */
-    AGENT_SESSION,   /* [seq, op "create"/"delete"/"list", name, cwd, env]  REPLY */
+    AGENT_SESSION,   /* [seq, op "create"/"delete"/"list"/"set", name, cwd, env]  REPLY */
     AGENT_PROCESSES, /* [seq]  REPLY payload: json of the background processes */
     AGENT_LOGS,      /* [seq, process, "follow" or empty]  fds: where stdout and stderr are written.
                         REPLY at once; the descriptors are closed at the end */

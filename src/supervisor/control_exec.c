@@ -3,6 +3,7 @@
 #include "supervisor/control_routes.h"
 #include "supervisor/exec_frame.h"
 #include "supervisor/exec_request.h"
+#include "supervisor/pem.h"
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
@@ -237,22 +238,11 @@ static void gather_taken(void *arg, size_t bytes)
     }
 }
 
-static json_t *base64(struct span s)
+static json_t *base64(struct span bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     struct buf out;
     buf_init(&out, GATHER_MAX * 2);
-    bool ok = true;
-    for (size_t i = 0; i < s.len; i += 3) {
-        size_t left = s.len - i;
-        const unsigned char *p = (const unsigned char *)s.ptr + i;
-        unsigned v = (unsigned)p[0] << 16 | (left > 1 ? (unsigned)p[1] << 8 : 0) |
-                     (left > 2 ? (unsigned)p[2] : 0);
-        char four[4] = {digits[v >> 18 & 63], digits[v >> 12 & 63],
-                        left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '='};
-        ok = ok && buf_append(&out, four, 4);
-    }
-    json_t *v = ok ? json_stringn(buf_span(&out).ptr, buf_len(&out)) : NULL;
+    json_t *v = pem_base64(&out, bytes) ? json_stringn(buf_span(&out).ptr, buf_len(&out)) : NULL;
     buf_free(&out);
     return v;
 }

@@ -6,6 +6,9 @@
 
 #include "base/buf.h"
 
+/* RFC 4648, with padding, on one line: appended. */
+bool pem_base64(struct buf *out, struct span bytes);
+
 /* false: over the ceiling; out may hold a part. */
 bool pem_write(struct buf *out, const char *label, struct span der);
 
