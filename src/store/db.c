@@ -8,6 +8,8 @@
 
 #define SCHEMA_VERSION 2
 #define BUSY_MS        5000
+#define CHUNK_BYTES    (256 << 10) /* by which the file grows */
+#define ROOM_BYTES     (64 << 10)  /* for what a write changes beside its value */
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -139,16 +141,15 @@ static int prepare_schema(struct db *db, struct error *err)
         rc = rc == SQLITE_OK ? sqlite3_exec(db->handle, schema, NULL, NULL, NULL) : rc;
     }
     if (rc == SQLITE_OK) {
+        int chunk = CHUNK_BYTES;
         rc = sqlite3_exec(db->handle, "PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+        sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_CHUNK_SIZE, &chunk);
     }
     return rc == SQLITE_OK ? 0 : db_error(db, rc, err);
 }
 
-int db_open(struct db *db, bool write, struct error *err)
+static int open_file(struct db *db, bool write, struct error *err)
 {
-    if (db->handle != NULL) {
-        return 1;
-    }
     if (access(db->path, F_OK) < 0) {
         if (!write) {
             return errno == ENOENT || errno == ENOTDIR
@@ -171,6 +172,32 @@ int db_open(struct db *db, bool write, struct error *err)
     return 1;
 }
 
+/* The log can be written back only into a file that can hold it all. A log that cannot would stay
+ * and grow until nothing could be written, not even what deletes. So what is added has its place in
+ * the file before it is in the log. */
+static int take_room(struct db *db, size_t grows, struct error *err)
+{
+    int pages = 0;
+    int spare = 0;
+    int page = 0;
+    int rc = db_pragma(db->handle, "PRAGMA page_count", &pages);
+    rc = rc == SQLITE_OK ? db_pragma(db->handle, "PRAGMA freelist_count", &spare) : rc;
+    rc = rc == SQLITE_OK ? db_pragma(db->handle, "PRAGMA page_size", &page) : rc;
+    if (rc != SQLITE_OK) {
+        return db_error(db, rc, err);
+    }
+    sqlite3_int64 more = (sqlite3_int64)grows + ROOM_BYTES - (sqlite3_int64)spare * page;
+    sqlite3_int64 size = (sqlite3_int64)pages * page + (more > 0 ? more : 0);
+    rc = sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_SIZE_HINT, &size);
+    return rc == SQLITE_OK ? 1 : db_error(db, SQLITE_FULL, err);
+}
+
+int db_open(struct db *db, size_t grows, struct error *err)
+{
+    int rc = db->handle != NULL ? 1 : open_file(db, grows > 0, err);
+    return rc == 1 && grows > 0 ? take_room(db, grows, err) : rc;
+}
+
 sqlite3_stmt *db_statement(struct db *db, enum db_statement which, struct error *err)
 {
     sqlite3_stmt **st = &db->statements[which];
@@ -190,6 +217,12 @@ sqlite3_stmt *db_statement(struct db *db, enum db_statement which, struct error 
 int db_step(struct db *db, sqlite3_stmt *st, struct error *err)
 {
     int rc = sqlite3_step(st);
+    if ((rc == SQLITE_FULL || rc == SQLITE_IOERR) && !sqlite3_stmt_readonly(st)) {
+        /* No room for the log. What is in the file already need not stay in it. */
+        sqlite3_reset(st);
+        sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        rc = sqlite3_step(st);
+    }
     if (rc == SQLITE_ROW) {
         return 1;
     }

@@ -17,7 +17,7 @@ static sqlite3_stmt *for_id(struct db *db, enum db_statement which, struct span 
                             int *rc, struct error *err)
 {
     *rc = check_id(id, err);
-    *rc = *rc < 0 ? *rc : db_open(db, write, err);
+    *rc = *rc < 0 ? *rc : db_open(db, write ? 1 : 0, err);
     sqlite3_stmt *st = *rc <= 0 ? NULL : db_statement(db, which, err);
     if (st == NULL) {
         *rc = *rc > 0 ? -1 : *rc;
@@ -97,7 +97,7 @@ int store_object_list(struct store *s, struct span after, unsigned limit, store_
 {
     struct db *db = db_of(s);
     int count;
-    int rc = db_open(db, false, err);
+    int rc = db_open(db, 0, err);
     sqlite3_stmt *st = rc <= 0 ? NULL : db_statement(db, DB_OBJECT_LIST, err);
     if (st == NULL) {
         return rc > 0 ? -1 : rc;
@@ -134,7 +134,7 @@ int store_object_remove(struct store *s, struct span id, struct error *err)
 {
     struct db *db = db_of(s);
     int rc = check_id(id, err);
-    rc = rc < 0 ? rc : db_open(db, false, err);
+    rc = rc < 0 ? rc : db_open(db, 0, err);
     if (rc <= 0) {
         return rc;
     }
@@ -194,7 +194,7 @@ int store_alarm_list(struct store *s, int64_t before_ms, unsigned limit, store_a
                      void *arg, struct error *err)
 {
     struct db *db = db_of(s);
-    int rc = db_open(db, false, err);
+    int rc = db_open(db, 0, err);
     sqlite3_stmt *st = rc <= 0 ? NULL : db_statement(db, DB_ALARM_LIST, err);
     if (st == NULL) {
         return rc > 0 ? -1 : rc;

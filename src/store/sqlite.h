@@ -52,13 +52,15 @@ static inline struct db *db_of(struct store *s)
 int db_init(struct db *db, const char *dir, struct error *err);
 void db_close(struct db *db);
 
-/* 1 open, 0 there is no file and write is false. */
-int db_open(struct db *db, bool write, struct error *err);
+/* 1 open, 0 there is no file and nothing is added. grows: bytes that the write adds, at least 1; 0
+ * for one that only reads or deletes. */
+int db_open(struct db *db, size_t grows, struct error *err);
 
 /* The statement with nothing bound, lent until the next call for the same. NULL on failure. */
 sqlite3_stmt *db_statement(struct db *db, enum db_statement which, struct error *err);
 
-/* One step: 1 a row, 0 the end; the statement is reset at the end or on failure. */
+/* One step: 1 a row, 0 the end; the statement is reset at the end or on failure. A write gives no
+ * row; one that finds the disk full is tried once more after the log was written back. */
 int db_step(struct db *db, sqlite3_stmt *st, struct error *err);
 
 /* What SQLite says, as a sentence with the remedy; negative. */

@@ -15,7 +15,7 @@ static int kv_put(struct store *s, const struct store_put *put, struct error *er
 {
     struct db *db = db_of(s);
     int rc = store_check_put(put, err);
-    rc = rc < 0 ? rc : db_open(db, true, err);
+    rc = rc < 0 ? rc : db_open(db, 1 + put->value.len + put->metadata.len, err);
     sqlite3_stmt *st = rc < 0 ? NULL : db_statement(db, DB_KV_PUT, err);
     if (st == NULL) {
         return -1;
@@ -52,7 +52,7 @@ static int kv_get(struct store *s, struct span ns, struct span key, struct store
     buf_init(&out->metadata, STORE_METADATA_MAX);
     out->expires_s = 0;
     int rc = store_check_key(key, err);
-    rc = rc < 0 ? rc : db_open(db, false, err);
+    rc = rc < 0 ? rc : db_open(db, 0, err);
     if (rc <= 0) {
         return rc;
     }
@@ -74,7 +74,7 @@ static int kv_delete(struct store *s, struct span ns, struct span key, struct er
 {
     struct db *db = db_of(s);
     int rc = store_check_key(key, err);
-    rc = rc < 0 ? rc : db_open(db, false, err);
+    rc = rc < 0 ? rc : db_open(db, 0, err);
     sqlite3_stmt *st = rc <= 0 ? NULL : db_statement(db, DB_KV_DELETE, err);
     if (st == NULL) {
         return rc > 0 ? -1 : rc;
@@ -150,7 +150,7 @@ static int kv_list(struct store *s, const struct store_query *q, store_key_fn fn
                          STORE_LIST_MAX, STORE_KEY_MAX);
     }
     int rc = decode_cursor(q->cursor, after, &after_len, err);
-    rc = rc < 0 ? rc : db_open(db, false, err);
+    rc = rc < 0 ? rc : db_open(db, 0, err);
     sqlite3_stmt *st = rc <= 0 ? NULL : db_statement(db, DB_KV_LIST, err);
     if (st == NULL) {
         return rc > 0 ? -1 : rc;
@@ -169,7 +169,7 @@ static int state_put(struct store *s, const char *instance, struct span state, s
     if (state.len > STORE_STATE_MAX) {
         return error_set(err, 0, "state of %s: larger than %u bytes", instance, STORE_STATE_MAX);
     }
-    int rc = db_open(db, !remove, err);
+    int rc = db_open(db, state.len, err);
     sqlite3_stmt *st =
         rc <= 0 ? NULL : db_statement(db, remove ? DB_STATE_DELETE : DB_STATE_PUT, err);
     if (st == NULL) {
@@ -185,7 +185,7 @@ static int state_put(struct store *s, const char *instance, struct span state, s
 static int state_get(struct store *s, const char *instance, struct buf *out, struct error *err)
 {
     struct db *db = db_of(s);
-    int rc = db_open(db, false, err);
+    int rc = db_open(db, 0, err);
     if (rc <= 0) {
         return rc;
     }
@@ -205,7 +205,7 @@ static int state_get(struct store *s, const char *instance, struct buf *out, str
 static int state_list(struct store *s, store_state_fn fn, void *arg, struct error *err)
 {
     struct db *db = db_of(s);
-    int rc = db_open(db, false, err);
+    int rc = db_open(db, 0, err);
     sqlite3_stmt *st = rc <= 0 ? NULL : db_statement(db, DB_STATE_LIST, err);
     if (st == NULL) {
         return rc > 0 ? -1 : rc;

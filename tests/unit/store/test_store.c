@@ -4,9 +4,11 @@
 #include "store/store.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -186,6 +188,53 @@ static void states_are_kept(void **state)
     buf_free(&b);
 }
 
+static int put_big(struct store *s, int n, struct span value, struct error *err)
+{
+    char key[16];
+    snprintf(key, sizeof key, "big%d", n);
+    struct store_put p = {
+        .ns = SPAN_LIT("ns"), .key = span_str(key), .value = value, .metadata = SPAN_LIT("")};
+    return s->ops->kv_put(s, &p, err);
+}
+
+/* A ceiling on the size of files stands for the disk. */
+static void a_full_disk_is_told_and_room_can_be_made(void **state)
+{
+    struct here *h = *state;
+    struct error err;
+    struct rlimit before;
+    char text[64];
+    cleanup_free char *megabyte = calloc(1, 1000000);
+    struct span value = span_of(megabyte, 1000000);
+    int n = 0;
+    assert_non_null(megabyte);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit low = {8 << 20, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    while (n < 20 && put_big(h->s, n, value, &err) == 0) {
+        n++;
+    }
+    assert_in_range(n, 4, 8);
+    assert_non_null(strstr(err.text, "the disk is full: free some space"));
+    assert_int_equal(put(h->s, "small", "fits", 0), 0);
+    assert_int_equal(h->s->ops->state_put(h->s, "a", SPAN_LIT("{1}"), &err), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < n; i++) {
+            snprintf(text, sizeof text, "big%d", i);
+            assert_int_equal(h->s->ops->kv_delete(h->s, SPAN_LIT("ns"), span_str(text), &err), 0);
+        }
+        for (int i = 0; i < n; i++) {
+            assert_int_equal(put_big(h->s, i, value, &err), 0);
+        }
+        assert_true(put_big(h->s, n, value, &err) < 0);
+    }
+    assert_int_equal(get(h->s, "small", text), 1);
+    assert_string_equal(text, "fits");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(put_big(h->s, n, value, &err), 0);
+}
+
 static void a_damaged_file_is_named(void **state)
 {
     struct here *h = *state;
@@ -214,6 +263,7 @@ int main(void)
         WITH_STORE(lists_go_by_prefix_and_page),
         WITH_STORE(limits_are_told),
         WITH_STORE(states_are_kept),
+        WITH_STORE(a_full_disk_is_told_and_room_can_be_made),
         WITH_STORE(a_damaged_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
