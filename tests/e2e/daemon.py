@@ -51,6 +51,7 @@ class Daemon:
                 str(self.state), *self.options]
 
     def start(self):
+        self.killed = False
         since = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.child = self.user.popen(self.argv(), env=self.env, stdout=log, stderr=log)
@@ -94,6 +95,7 @@ class Daemon:
 
     def kill(self):
         """kill -9 of the daemon: all else must end by itself."""
+        self.killed = True
         self.child.send_signal(signal.SIGKILL)
         self.child.wait()
 

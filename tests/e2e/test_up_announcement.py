@@ -1,6 +1,4 @@
 """The announcement's program: open for the set-up, locked down after it."""
-import json
-
 from daemon import write_worker
 from test_clients import private_registry, registry, registry_host
 
@@ -57,6 +55,8 @@ def test_open_for_the_set_up_then_locked_down(user, up):
     assert out["other"]["stdout"] == "403", out["other"]
     assert out["locked"]["stdout"] == "403", out["locked"]
     assert out["installed"]["stdout"].strip() == "true", out["installed"]
-    # Another user's sandbox is another one.
+    # Another user's sandbox is another one: nothing of what alice's has been told holds for it.
+    assert daemon.get("/?user=bob", timeout=120).json["open"]["stdout"] == "200"
     rows = daemon.instances()
-    assert [r["name"] for r in rows] == ["alice"] and len(rows[0]["id"]) == 64, rows
+    assert sorted(r["name"] for r in rows) == ["alice", "bob"], rows
+    assert len({r["id"] for r in rows}) == 2 and all(len(r["id"]) == 64 for r in rows), rows

@@ -62,14 +62,14 @@ const tests = {
     return { read, exists, list, error };
   },
   timeout: (s) => timed(async () => {
-    try { return await s.exec("sleep 30", { timeout: 300 }); } catch (e) { return `${e.name}: ${e.message}`; }
+    try { return await s.exec("sleep 30.5917", { timeout: 300 }); } catch (e) { return `${e.name}: ${e.message}`; }
   }),
   abort: (s) => timed(async () => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 300);
-    try { return await s.exec("sleep 31", { signal: controller.signal }); } catch (e) { return e.name; }
+    try { return await s.exec("sleep 31.5917", { signal: controller.signal }); } catch (e) { return `${e.name}: ${e.message}`; }
   }),
-  orphan: (s) => timed(async () => (await s.exec("(sleep 32 &) ; echo parent")).stdout),
+  orphan: (s) => timed(async () => (await s.exec("(sleep 32.5917 &) ; echo parent")).stdout),
   row: (s) => timed(async () => {
     let n = 0;
     for (let i = 0; i < 1000; i++) n += (await s.exec("true")).exitCode === 0 ? 1 : 0;
@@ -150,12 +150,12 @@ def sleepers(seconds):
 def test_timeout_abort_orphan(box):
     result, ms = box.get("/timeout").json
     assert ms < 3000, (result, ms)
-    assert "timed out" in str(result).lower() or "timeout" in str(result).lower() or result["exitCode"] != 0, result
+    assert result == "CommandError: Command timed out after 300ms", result
     result, ms = box.get("/abort").json
-    assert ms < 3000, (result, ms)
-    wait_for(lambda: not sleepers(30) and not sleepers(31), 5, "the end of what was stopped")
+    assert result == "Error: Operation was aborted" and ms < 3000, (result, ms)
+    wait_for(lambda: not sleepers("30.5917") and not sleepers("31.5917"), 5, "the end of what was stopped")
     result, ms = box.get("/orphan").json
-    assert result == "parent\n" and ms < 3000, (result, ms)
+    assert result == "parent\n" and ms < 3000 and sleepers("32.5917"), (result, ms)
 
 
 def test_a_thousand_in_a_row_and_fifty_at_once(box):
@@ -227,18 +227,17 @@ def test_shell_exec(made, user):
     # by its id as well
     row = [i for i in made.instances() if i["name"] == "shell"][0]
     assert cli("exec", row["id"], "--", "true").code == 0
-    assert json.loads(cli("inspect", "shell").out)["id"] == row["id"] if cli("inspect", "shell").out.startswith("{") \
-        else row["id"] in cli("inspect", "shell").out
+    assert json.loads(cli("inspect", "shell").out)["id"] == row["id"]
     assert cli("rm", "shell").code == 0
     assert not [i for i in made.instances() if i["name"] == "shell"]
 
 
 def test_shell_exec_that_is_interrupted(made, user):
-    child = user.popen(["sallyport", "exec", "shell", "--", "sleep", "33"], env=made.env)
-    wait_for(lambda: sleepers(33), 10, "the command")
+    child = user.popen(["sallyport", "exec", "shell", "--", "sleep", "33.5917"], env=made.env)
+    wait_for(lambda: sleepers("33.5917"), 10, "the command")
     child.send_signal(signal.SIGINT)
     assert child.wait(10) == 130
-    wait_for(lambda: not sleepers(33), 10, "the end of the command")
+    wait_for(lambda: not sleepers("33.5917"), 10, "the end of the command")
 
 
 def test_shell_exec_in_a_run(user):
@@ -258,7 +257,7 @@ def test_call_and_logs(made, user):
     made.cli("exec", "shell", "--", "curl", "-s", "https://followed.example.test/")
     read_until(follow.stdout, b"followed.example.test")
     follow.send_signal(signal.SIGINT)
-    follow.wait(10)
+    assert follow.wait(10) == -signal.SIGINT
 
 
 def test_a_dead_agent_ends_its_sandbox_alone(made, user):

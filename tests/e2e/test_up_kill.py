@@ -1,5 +1,4 @@
 """kill -9 of each process under load: nothing passes unjudged, what was stored is there again."""
-import json
 import os
 import pathlib
 import signal
@@ -8,7 +7,6 @@ import time
 
 import pytest
 
-import conftest
 from conftest import gate_processes, processes_of, wait_for
 from daemon import write_worker
 
@@ -113,6 +111,8 @@ def test_a_door_is_killed_under_load(daemon, user, origin, victim):
     seen = callers.end()
     assert {s for s, _ in seen} <= {200, 503, 500, 0}, {s for s, _ in seen}
     assert not denied_passed(origin)
+    log = daemon.get("/log").json["stdout"]
+    assert "plain 200" in log and "denied 520" in log and "denied 200" not in log, log
     # every count that was answered had been written: the last is at least as high as any that was told
     told = max(int(text) for status, text in seen if status == 200)
     n, kv, sql = daemon.get("/counts").json

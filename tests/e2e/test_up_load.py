@@ -41,4 +41,4 @@ def test_a_minute_under_wrk_with_redeploys(user, up, hono_worker):
         assert int(re.search(r"(\d+) requests in", out).group(1)) > 1000, out
     assert deploys > SECONDS / 6
     assert last < after_ten * 1.25 + (16 << 20), f"{after_ten >> 20} MiB after ten seconds, {last >> 20} at the end"
-    daemon.get("/sandbox")
+    assert daemon.get("/sandbox").text == "from inside\n"
