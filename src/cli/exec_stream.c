@@ -1,5 +1,6 @@
 #include "cli/exec_stream.h"
 #include "base/cleanup.h"
+#include "proto/exec/exec_frame.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,23 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FRAME_HEAD   8u
-#define FRAME_MAX    65536u
-#define CREDIT_START 65536u
 /* A pipe that is ready takes this much without blocking us. */
 #define PIECE_BYTES 4096u
-
-enum frame_type {
-    FRAME_STDIN = 0,
-    FRAME_STDOUT = 1,
-    FRAME_STDERR = 2,
-    FRAME_EXIT = 3,
-    FRAME_CREDIT = 4,
-    FRAME_RESIZE = 5,
-    FRAME_SIGNAL = 6,
-};
-
-enum frame_how { HOW_EXIT = 0, HOW_SIGNAL = 1, HOW_TIMEOUT = 2, HOW_LOST = 3 };
 
 struct stream {
     int sock;
@@ -88,13 +74,11 @@ static void terminal_restore(struct exec_terminal *t)
     }
 }
 
-static int add_frame(struct stream *s, enum frame_type type, const void *bytes, size_t len,
+static int add_frame(struct stream *s, enum exec_frame_type type, const void *bytes, size_t len,
                      struct error *err)
 {
-    unsigned char head[FRAME_HEAD] = {
-        (unsigned char)type, 0, 0, 0, (unsigned char)(len >> 24), (unsigned char)(len >> 16)};
-    head[6] = (unsigned char)(len >> 8);
-    head[7] = (unsigned char)len;
+    uint8_t head[EXEC_FRAME_HEAD];
+    exec_frame_head(type, len, head);
     bool good = buf_append(&s->out, head, sizeof head) && buf_append(&s->out, bytes, len);
     return good ? 0 : error_set(err, 0, "exec: the supervisor does not take our signals");
 }
@@ -105,7 +89,7 @@ static int add_window(struct stream *s, struct error *err)
     exec_window(&rows, &columns);
     unsigned char size[4] = {(unsigned char)(rows >> 8), (unsigned char)rows,
                              (unsigned char)(columns >> 8), (unsigned char)columns};
-    return add_frame(s, FRAME_RESIZE, size, sizeof size, err);
+    return add_frame(s, EXEC_RESIZE, size, sizeof size, err);
 }
 
 static int take_signal(struct stream *s, struct error *err)
@@ -128,13 +112,13 @@ static int take_signal(struct stream *s, struct error *err)
     case SIGWINCH:
         return s->tty ? add_window(s, err) : 0;
     default:
-        return add_frame(s, FRAME_SIGNAL, &number, 1, err);
+        return add_frame(s, EXEC_SIGNAL, &number, 1, err);
     }
 }
 
 static int take_input(struct stream *s, struct error *err)
 {
-    char bytes[FRAME_MAX];
+    char bytes[EXEC_FRAME_MAX];
     size_t want = s->credit < sizeof bytes ? (size_t)s->credit : sizeof bytes;
     ssize_t n = read(STDIN_FILENO, bytes, want);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
@@ -143,7 +127,7 @@ static int take_input(struct stream *s, struct error *err)
     /* A terminal that went away, or a folder: nothing more comes from there. */
     s->input_open = n > 0;
     s->credit -= n > 0 ? (uint64_t)n : 0;
-    return add_frame(s, FRAME_STDIN, bytes, n > 0 ? (size_t)n : 0, err);
+    return add_frame(s, EXEC_STDIN, bytes, n > 0 ? (size_t)n : 0, err);
 }
 
 static int bad_frame(struct error *err)
@@ -155,56 +139,42 @@ static int bad_frame(struct error *err)
 
 static int take_exit(struct stream *s, struct span p, struct error *err)
 {
-    if (p.len < 2) {
-        return bad_frame(err);
-    }
     unsigned char how = (unsigned char)p.ptr[0];
     unsigned char number = (unsigned char)p.ptr[1];
     struct span why = span_from(p, 2);
     s->over = true;
-    s->status = how == HOW_SIGNAL ? 128 + number : number;
-    if (how == HOW_LOST || how == HOW_TIMEOUT) {
+    s->status = how == EXEC_HOW_SIGNAL ? 128 + number : number;
+    if (how == EXEC_HOW_LOST || how == EXEC_HOW_TIMEOUT) {
         return error_set(err, 0, "exec: %.*s", why.len > 0 ? (int)why.len : 30,
                          why.len > 0 ? why.ptr : "the sandbox ended");
     }
-    return how <= HOW_SIGNAL ? 0 : bad_frame(err);
+    return how <= EXEC_HOW_SIGNAL ? 0 : bad_frame(err);
 }
 
 /* The next frame, when it is here whole. Output stays at the front of `in` until it is written. */
 static int take_frame(struct stream *s, bool *more, struct error *err)
 {
-    struct span in = buf_span(s->in);
-    const unsigned char *h = (const unsigned char *)in.ptr;
-    *more = false;
-    if (in.len < FRAME_HEAD) {
-        return 0;
+    struct exec_frame f;
+    size_t size;
+    int found = exec_frame_parse(buf_span(s->in), EXEC_SERVER, &f, &size);
+    *more = found == 1;
+    if (found <= 0) {
+        return found < 0 ? bad_frame(err) : 0;
     }
-    size_t len = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
-    if (len > FRAME_MAX) {
-        return bad_frame(err);
-    }
-    if (in.len - FRAME_HEAD < len) {
-        return 0;
-    }
-    *more = true;
-    unsigned char type = h[0];
-    buf_consume(s->in, FRAME_HEAD);
-    struct span payload = span_of(in.ptr + FRAME_HEAD, len);
-    if (type == FRAME_STDOUT || type == FRAME_STDERR) {
-        s->pending = len;
-        s->pending_fd = type == FRAME_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
+    if (f.type == EXEC_STDOUT || f.type == EXEC_STDERR) {
+        buf_consume(s->in, EXEC_FRAME_HEAD);
+        s->pending = f.payload.len;
+        s->pending_fd = f.type == EXEC_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
         return 0;
     }
     int rc = 0;
-    if (type == FRAME_EXIT) {
-        rc = take_exit(s, payload, err);
-    } else if (type == FRAME_CREDIT && len == 4) {
-        const unsigned char *p = (const unsigned char *)payload.ptr;
-        s->credit += (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
+    if (f.type == EXEC_EXIT) {
+        rc = take_exit(s, f.payload, err);
     } else {
-        rc = bad_frame(err);
+        const unsigned char *p = (const unsigned char *)f.payload.ptr;
+        s->credit += (uint64_t)p[0] << 24 | (uint64_t)p[1] << 16 | (uint64_t)p[2] << 8 | p[3];
     }
-    buf_consume(s->in, len);
+    buf_consume(s->in, size);
     return rc;
 }
 
@@ -220,8 +190,8 @@ static int take_frames(struct stream *s, struct error *err)
 
 static int take_bytes(struct stream *s, struct error *err)
 {
-    char *to = buf_reserve(s->in, FRAME_MAX);
-    ssize_t n = to != NULL ? recv(s->sock, to, FRAME_MAX, MSG_DONTWAIT) : -1;
+    char *to = buf_reserve(s->in, EXEC_FRAME_MAX);
+    ssize_t n = to != NULL ? recv(s->sock, to, EXEC_FRAME_MAX, MSG_DONTWAIT) : -1;
     if (n < 0 && to != NULL && (errno == EAGAIN || errno == EINTR)) {
         return 0;
     }
@@ -297,13 +267,13 @@ int exec_stream_run(struct client *c, bool tty, int *status, struct error *err)
     struct stream s = {
         .sock = client_fd(c),
         .in = client_early(c),
-        .credit = CREDIT_START,
+        .credit = EXEC_CREDIT_START,
         .input_open = true,
         .tty = tty,
     };
     sigset_t set;
     passed_on(&set);
-    buf_init(&s.out, 2 * FRAME_MAX);
+    buf_init(&s.out, 2 * EXEC_FRAME_MAX);
     s.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     int rc = s.signals < 0 ? error_set(err, errno, "exec: signalfd") : 0;
     if (rc == 0 && tty) {

@@ -1,11 +1,12 @@
 /* POST /v1/instances/:id/exec: a process inside, with its streams on the connection or in the
  * answer. */
+#include "proto/exec/exec_frame.h"
 #include "supervisor/control_routes.h"
-#include "supervisor/exec_frame.h"
 #include "supervisor/exec_request.h"
 #include "supervisor/pem.h"
 #include "supervisor/supervisor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -91,7 +92,7 @@ static void on_received(void *arg, struct span bytes)
     struct exec_frame f;
     size_t size;
     int rc = buf_append_span(&x->frames, bytes) ? 1 : -1;
-    while (rc > 0 && (rc = exec_frame_parse(buf_span(&x->frames), &f, &size)) > 0) {
+    while (rc > 0 && (rc = exec_frame_parse(buf_span(&x->frames), EXEC_CLIENT, &f, &size)) > 0) {
         rc = frame_take(x, &f) ? 1 : -1;
         buf_consume(&x->frames, size);
     }
@@ -290,7 +291,8 @@ static struct session *session_create(struct call *c)
     struct session *x = calloc(1, sizeof *x);
     if (x != NULL) {
         x->call = c;
-        x->credit = EXEC_INPUT_MAX;
+        static_assert(EXEC_CREDIT_START <= EXEC_INPUT_MAX, "what was credited can be taken");
+        x->credit = EXEC_CREDIT_START;
         buf_init(&x->frames, 2u * (EXEC_FRAME_HEAD + EXEC_FRAME_MAX));
         buf_init(&x->input, CONTROL_BODY_MAX);
         buf_init(&x->out[0], GATHER_MAX);

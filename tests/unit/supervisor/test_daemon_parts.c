@@ -7,7 +7,6 @@
 #include "base/cleanup.h"
 #include "supervisor/container_start.h"
 #include "supervisor/cron.h"
-#include "supervisor/exec_frame.h"
 #include "supervisor/exec_request.h"
 #include "supervisor/front.h"
 #include "supervisor/state_lock.h"
@@ -99,25 +98,6 @@ static void cron_refuses(void **state)
         }
         assert_non_null(strstr(err.text, "cron"));
     }
-}
-
-static void frames_are_checked(void **state)
-{
-    (void)state;
-    struct exec_frame f;
-    size_t size;
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\0\0\0\0\0\0\0"), &f, &size), 0);
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\0\0\0\0\0\0\0\3ab"), &f, &size), 0);
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\0\0\0\0\0\0\0\2abc"), &f, &size), 1);
-    assert_int_equal(size, 10);
-    assert_true(span_eq(f.payload, SPAN_LIT("ab")));
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\0\0\0\0\0\1\0\1"), &f, &size), -1); /* 65,537 */
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\0\0\0\0\xff\xff\xff\xff"), &f, &size), -1);
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\0\1\0\0\0\0\0\0"), &f, &size), -1);
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\1\0\0\0\0\0\0\0"), &f, &size), -1);
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\5\0\0\0\0\0\0\3abc"), &f, &size), -1);
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\6\0\0\0\0\0\0\2ab"), &f, &size), -1);
-    assert_int_equal(exec_frame_parse(SPAN_LIT("\6\0\0\0\0\0\0\1\17"), &f, &size), 1);
 }
 
 static void options_of_a_start_are_strict(void **state)
@@ -229,7 +209,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cron_finds_the_next_time),
         cmocka_unit_test(cron_refuses),
-        cmocka_unit_test(frames_are_checked),
         cmocka_unit_test(options_of_a_start_are_strict),
         cmocka_unit_test(addresses_are_read),
         cmocka_unit_test(uids_are_never_shared),
