@@ -17,26 +17,6 @@ static void note_config(const struct run_options *o)
     }
 }
 
-static int start(const struct run_options *o)
-{
-    struct error err;
-    struct spec s;
-    struct spec_strings notes = {NULL, 0};
-    note_config(o);
-    int rc = run_options_spec(o, &s, &notes, &err);
-    for (size_t i = 0; rc == 0 && i < notes.count; i++) {
-        print_note(notes.items[i]);
-    }
-    spec_strings_free(&notes);
-    if (rc < 0) {
-        return fail(&err);
-    }
-    s.mode = SPEC_UP;
-    start_become_supervisor(&s, &err);
-    spec_free(&s);
-    return fail(&err);
-}
-
 /* What a user of `run` tries first. */
 static int refuse_operand(const struct command *self, const char *operand)
 {
@@ -54,9 +34,12 @@ static int run(const struct command *self, int argc, char **argv)
     int operands = 0;
     int rc = args_read(self, argc, argv, &o, &operands, &err);
     rc = rc < 0 ? rc : run_options_check(&o, &err);
+    if (rc == 0 && operands == 0) {
+        note_config(&o);
+    }
     int status = rc < 0         ? fail_usage(self, &err)
                  : operands > 0 ? refuse_operand(self, argv[0])
-                                : start(&o);
+                                : start_from_options(&o, 0, NULL);
     run_options_free(&o);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "cli/ask.h"
 #include "config/fnv.h"
+#include "config/shape.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,26 +28,14 @@ static json_t *text_of_memfd(int fd)
     return text;
 }
 
-static json_t *array_of(const struct spec_strings *list)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < list->count; i++) {
-        if (json_array_append_new(array, json_string(list->items[i])) < 0) {
-            json_decref(array);
-            return NULL;
-        }
-    }
-    return array;
-}
-
 static int fill_body(struct deploy *d, struct error *err)
 {
     const struct config *c = &d->config;
     const char *file = c->file != NULL ? c->file : c->module;
     d->body = json_pack("{s:O, s:s?, s:s?, s:s?, s:s?}", "app", c->app, "class", c->class_name,
                         "config", file, "config_dir", c->dir, "dev_vars", c->dev_vars);
-    int rc = json_object_set_new(d->body, "crons", array_of(&c->crons));
-    rc |= json_object_set_new(d->body, "inputs", array_of(&d->sources.inputs));
+    int rc = json_object_set_new(d->body, "crons", shape_write_strings(&c->crons));
+    rc |= json_object_set_new(d->body, "inputs", shape_write_strings(&d->sources.inputs));
     rc |= json_object_set_new(d->body, "bundle", text_of_memfd(d->sources.bundle_fd));
     rc |= json_object_set_new(d->body, "map", text_of_memfd(d->sources.map_fd));
     return rc != 0 ? error_set(err, 0, "deploy: a path or the bundle is not UTF-8 text") : 0;

@@ -7,6 +7,7 @@
 #include "cli/take_secrets.h"
 #include "cli/view.h"
 #include "config/paths.h"
+#include "config/shape.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,22 +16,10 @@
 
 #define CA_BYTES_MAX (1024u * 1024u)
 
-static json_t *array_of(const struct spec_strings *list)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < list->count; i++) {
-        if (json_array_append_new(array, json_string(list->items[i])) < 0) {
-            json_decref(array);
-            return NULL;
-        }
-    }
-    return array;
-}
-
 static int set_list(json_t *object, const char *key, const struct spec_strings *list,
                     struct error *err)
 {
-    if (list->count > 0 && json_object_set_new(object, key, array_of(list)) < 0) {
+    if (list->count > 0 && json_object_set_new(object, key, shape_write_strings(list)) < 0) {
         return error_set(err, 0, "--%s: not UTF-8 text", key);
     }
     return 0;

@@ -154,3 +154,27 @@ int start_wait(pid_t pid)
     }
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
+
+int start_from_options(const struct run_options *o, int argc, char **argv)
+{
+    struct error err;
+    struct spec s;
+    struct spec_strings notes = {NULL, 0};
+    int rc = run_options_spec(o, &s, &notes, &err);
+    for (size_t i = 0; rc == 0 && i < notes.count; i++) {
+        print_note(notes.items[i]);
+    }
+    spec_strings_free(&notes);
+    if (rc < 0) {
+        return fail(&err);
+    }
+    s.mode = o->daemon ? SPEC_UP : SPEC_RUN;
+    for (int i = 0; rc == 0 && i < argc; i++) {
+        rc = spec_strings_add(&s.argv, argv[i]) ? 0 : error_set(&err, 0, "run: out of memory");
+    }
+    if (rc == 0) {
+        start_become_supervisor(&s, &err);
+    }
+    spec_free(&s);
+    return fail(&err);
+}

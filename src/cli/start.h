@@ -5,9 +5,14 @@
 #define SALLYPORT_CLI_START_H
 
 #include "base/error.h"
+#include "cli/run_options.h"
 #include "config/spec.h"
 
 #include <sys/types.h>
+
+/* Becomes the supervisor of `up`, or of `run` with that command; says on standard error what there
+ * is to note. Returns only on failure, which it has told: the exit status. */
+int start_from_options(const struct run_options *o, int argc, char **argv);
 
 /* The spec goes into a memfd, the environment loses all but what a supervisor needs. Returns only
  * on failure. */

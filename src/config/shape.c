@@ -171,7 +171,7 @@ int shape_read(const struct shape *sh, json_t *object, void *base, struct error 
     return rc;
 }
 
-static json_t *write_strings(const struct spec_strings *list)
+json_t *shape_write_strings(const struct spec_strings *list)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < list->count; i++) {
@@ -212,7 +212,7 @@ static json_t *write_field(const struct shape_field *f, const void *base)
     case SHAPE_NAME:
         return json_string(f->names[*(int *)place]);
     case SHAPE_STRINGS:
-        return write_strings(place);
+        return shape_write_strings(place);
     case SHAPE_STRUCTS:
         return write_structs(f, base);
     }

@@ -26,6 +26,7 @@ enum shape_kind {
 };
 
 struct shape;
+struct spec_strings;
 
 struct shape_field {
     const char *name;
@@ -47,6 +48,7 @@ struct shape {
 int shape_read(const struct shape *sh, json_t *object, void *base, struct error *err);
 /* A new object, NULL when memory is out or a string is not UTF-8. */
 json_t *shape_write(const struct shape *sh, const void *base);
+json_t *shape_write_strings(const struct spec_strings *list);
 /* Every string is overwritten before it is freed. */
 void shape_free(const struct shape *sh, void *base);
 
