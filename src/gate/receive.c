@@ -172,6 +172,27 @@ static const struct {
     [WIRE_CREDIT] = {on_credit, BELONGS, true, true},
 };
 
+/* What the owner of this end has no callback for may not be said to it. */
+static bool is_heard(const struct gate_events *e, uint8_t type)
+{
+    switch (type) {
+    case WIRE_REQUEST:
+        return e->request != NULL;
+    case WIRE_TUNNEL:
+        return e->tunnel != NULL;
+    case WIRE_NOTE:
+        return e->note != NULL;
+    case WIRE_RESPONSE:
+        return e->response != NULL;
+    case WIRE_INFORM:
+        return e->inform != NULL;
+    case WIRE_OPENED:
+        return e->opened != NULL;
+    default:
+        return true;
+    }
+}
+
 /* true: the frame was begun (or refused); its payload follows in g->in. */
 static void data_begin(struct gate *g, const struct wire_frame *frame)
 {
@@ -200,6 +221,10 @@ static void whole_frame(struct gate *g, const struct wire_frame *frame, struct s
     bool from_inner = g->side == GATE_OUTER;
     if (!(from_inner ? frames[frame->type].from_inner : frames[frame->type].from_outer)) {
         broken(g, "protocol error: a frame of the wrong direction");
+        return;
+    }
+    if (!is_heard(g->events, frame->type)) {
+        broken(g, "protocol error: a frame that this end does not take");
         return;
     }
     struct stream *s = NULL;

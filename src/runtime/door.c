@@ -79,6 +79,8 @@ static void on_note(void *arg, const struct gate_peer *peer, enum gate_note note
     };
     struct door *d = arg;
     struct event e = {.time_ms = clock_wall_ms(),
+                      .instance = span_str(d->inst->id),
+                      .class_name = span_str(d->inst->class_name),
                       .proto = "note",
                       .host = peer->sni.len > 0 ? peer->sni : peer->name,
                       .port = peer->dest_port,
@@ -87,11 +89,7 @@ static void on_note(void *arg, const struct gate_peer *peer, enum gate_note note
     if (note == GATE_NOTE_CA_REJECTED) {
         e.ca_rejected = detail.len > 0 ? detail : SPAN_LIT("unknown");
     }
-    if (d->inst != NULL) {
-        e.instance = span_str(d->inst->id);
-        e.class_name = span_str(d->inst->class_name);
-        instance_event(d->inst, &e);
-    }
+    instance_event(d->inst, &e);
 }
 
 static void on_closed(void *arg, const char *why)
@@ -115,7 +113,7 @@ static const struct gate_events sandbox_events = {
     .note = on_note,
 };
 
-/* A client of ours has no tunnels. */
+/* A client of ours has no tunnels, and no audit. */
 static const struct gate_events front_events = {
     .data = on_data,
     .end = on_end,
@@ -123,7 +121,6 @@ static const struct gate_events front_events = {
     .writable = on_writable,
     .closed = on_closed,
     .request = on_request,
-    .note = on_note,
 };
 
 void door_init(struct door *d, struct runtime *rt, struct instance *inst)

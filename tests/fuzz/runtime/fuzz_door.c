@@ -1,8 +1,10 @@
 /*
  * The outer door against an inner door that was taken over and an upstream that lies: two bytes say
- * how much of the input goes onto the gate; the rest is what the upstream answers. Whatever comes,
- * nothing stays behind once the gate is gone.
+ * how much of the input goes onto the gate, and, in their highest bit, whether it is that of a
+ * front door; the rest is what the upstream answers. Whatever comes, nothing stays behind once the
+ * gate is gone.
  */
+#include "runtime/front.h"
 #include "runtime/instance.h"
 
 #include <arpa/inet.h>
@@ -110,10 +112,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     struct span in = span_of(data + 2, size - 2);
-    size_t gate = (size_t)data[0] | (size_t)data[1] << 8;
+    bool front = (data[1] & 0x80) != 0;
+    size_t gate = (size_t)data[0] | (size_t)(data[1] & 0x7f) << 8;
     gate = gate < in.len ? gate : in.len;
     must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
-    must(door_open(&t.inst->door, fds[0], &err));
+    must(front ? front_open(t.rt, fds[0], &err) : door_open(&t.inst->door, fds[0], &err));
     if (gate > 0 && send(fds[1], in.ptr, gate, MSG_NOSIGNAL) < 0) {
         must(-1);
     }
@@ -125,10 +128,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (t.conn_count > 0) {
         close(t.conns[--t.conn_count]);
     }
-    for (int i = 0; i < LAST_ROUNDS && t.inst->door.gate != NULL; i++) {
+    for (int i = 0; i < LAST_ROUNDS && !list_empty(&t.rt->doors); i++) {
         run();
     }
-    if (t.inst->door.gate != NULL || t.inst->door.flow_count != 0) {
+    if (!list_empty(&t.rt->doors) || !list_empty(&t.rt->fronts) || t.inst->door.flow_count != 0) {
         fprintf(stderr, "fuzz-door: %u flows stay behind\n", t.inst->door.flow_count);
         abort();
     }

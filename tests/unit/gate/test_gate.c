@@ -363,6 +363,33 @@ static void ends_the_gate_on_lies(void **state)
     }
 }
 
+/* A frame is for a callback; where there is none it may not come. */
+static void ends_the_gate_on_what_nobody_hears(void **state)
+{
+    struct rig *r = *state;
+    struct gate_events deaf = outer_events;
+    deaf.tunnel = NULL;
+    deaf.note = NULL;
+    for (int i = 0; i < 2; i++) {
+        gate_destroy(r->inner);
+        gate_destroy(r->outer);
+        int fd[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+        r->inner = gate_create(r->loop, GATE_INNER, fd[0], &inner_events, r, NULL);
+        r->outer = gate_create(r->loop, GATE_OUTER, fd[1], &deaf, r, NULL);
+        r->closed = NULL;
+        if (i == 0) {
+            assert_int_not_equal(gate_send_tunnel(r->inner, &peer_tls), 0);
+        } else {
+            gate_send_note(r->inner, &peer_tls, GATE_NOTE_TLS_FAILED, SPAN_LIT(""));
+        }
+        loop_run(r->loop);
+        if (r->closed == NULL || strstr(r->closed, "that this end does not take") == NULL) {
+            fail_msg("%d: %s", i, r->closed != NULL ? r->closed : "was accepted");
+        }
+    }
+}
+
 /* Every prefix and every change of one byte of a valid REQUEST decodes or is refused, in bounds. */
 static void decodes_damaged_requests_in_bounds(void **state)
 {
@@ -403,6 +430,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(says_when_the_other_door_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_head_that_is_too_large, setup, teardown),
         cmocka_unit_test_setup_teardown(ends_the_gate_on_lies, setup, teardown),
+        cmocka_unit_test_setup_teardown(ends_the_gate_on_what_nobody_hears, setup, teardown),
         cmocka_unit_test(decodes_damaged_requests_in_bounds),
     };
     return cmocka_run_group_tests_name("gate", tests, NULL, NULL);
