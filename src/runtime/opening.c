@@ -65,8 +65,7 @@ static void opening_free(struct opening *o)
 
 /* ---- the answers ---- */
 
-static void answer_code(const struct opening *o, const struct wait *w, struct instance *inst,
-                        struct span why)
+static void answer_code(const struct wait *w, struct instance *inst, struct span why)
 {
     struct version *v = w->version;
     struct error err;
@@ -76,7 +75,6 @@ static void answer_code(const struct opening *o, const struct wait *w, struct in
         half = half_join(inst, v, &err);
         why = span_str(err.text);
     }
-    (void)o;
     js_object_done(v->js, w->call, half != NULL ? half->js : NULL, why);
 }
 
@@ -100,7 +98,7 @@ static void answer_all(struct opening *o, struct span why)
         if (w->again != NULL) {
             answer_message(o, w, inst, why);
         } else if (w->version != NULL) {
-            answer_code(o, w, inst, why);
+            answer_code(w, inst, why);
         }
         free(w);
     }

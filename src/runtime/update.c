@@ -235,6 +235,8 @@ void update_version_gone(struct instance *inst, const struct version *v)
     {
         struct update *u = LIST_ENTRY(node, struct update, node);
         u->version = u->version == v ? NULL : u->version;
+        /* Its memory may be another half's soon. */
+        u->half = u->half != NULL && u->half->version == v ? NULL : u->half;
     }
 }
 

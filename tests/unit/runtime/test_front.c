@@ -320,6 +320,10 @@ static void all_or_nothing(void **state)
          "module.exports = { Box: class Box extends Sandbox { enableInternet = false;\n"
          "  deniedHosts = 'no list'; } };",
          "deniedHosts"},
+        {"const {Sandbox} = require('@cloudflare/sandbox');\n" /* the box is good, the next not */
+         "module.exports = { Box: class Box extends Sandbox { enableInternet = false;\n"
+         "  deniedHosts = ['*']; } };",
+         "class Count"},
     };
     struct error err;
     get("app.test", "/hold");
