@@ -317,6 +317,17 @@ void shell(struct fixture *f, struct result *r, const char *command)
     r->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
+void expect(struct fixture *f, const char *command, const char *output)
+{
+    struct result r;
+    shell(f, &r, command);
+    struct span got = buf_span(&r.out);
+    if (!span_eq(got, span_str(output))) {
+        fail_msg("%s: exit %d: " SPAN_FMT, command, r.status, SPAN_ARG(got));
+    }
+    result_free(&r);
+}
+
 int dial(struct fixture *f)
 {
     struct sockaddr_in at = {.sin_family = AF_INET,

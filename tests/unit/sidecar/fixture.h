@@ -74,6 +74,8 @@ void fixture_run(struct fixture *f, bool (*done)(void *arg), void *arg);
 /* sh -c command, its output; $PORT, $CA, $DNS, $DNSTCP and $C (curl with the CA, every name to the
  * sidecar) are set. */
 void shell(struct fixture *f, struct result *r, const char *command);
+/* The same; its output must be exactly that. */
+void expect(struct fixture *f, const char *command, const char *output);
 /* What comes from fd until its end. */
 void gather(struct fixture *f, struct result *r, int fd);
 int dial(struct fixture *f); /* a connection to the sidecar */
@@ -81,6 +83,13 @@ int dial(struct fixture *f); /* a connection to the sidecar */
 void raw(struct fixture *f, struct result *r, struct span bytes);
 void result_free(struct result *r);
 bool result_has(const struct result *r, const char *text);
+
+#define HAS(r, text)                                                                               \
+    do {                                                                                           \
+        if (!result_has(r, text)) {                                                                \
+            fail_msg("no \"%s\" in: " SPAN_FMT, text, SPAN_ARG(buf_span(&(r)->out)));              \
+        }                                                                                          \
+    } while (0)
 
 /* outer.c: the outer door of the tests; behaves as the path says. */
 extern const struct gate_events outer_events;

@@ -11,27 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define HAS(r, text)                                                                               \
-    do {                                                                                           \
-        if (!result_has(r, text)) {                                                                \
-            fail_msg("no \"%s\" in: " SPAN_FMT, text, SPAN_ARG(buf_span(&(r)->out)));              \
-        }                                                                                          \
-    } while (0)
-
 /* curl without the name of the class. */
 #define CURL "curl -sS --max-time 15 --noproxy '*' "
 #define URL  "http://127.0.0.1:$PORT"
-
-static void expect(struct fixture *f, const char *command, const char *output)
-{
-    struct result r;
-    shell(f, &r, command);
-    struct span got = buf_span(&r.out);
-    if (!span_eq(got, span_str(output))) {
-        fail_msg("%s: exit %d: " SPAN_FMT, command, r.status, SPAN_ARG(got));
-    }
-    result_free(&r);
-}
 
 static void say(int fd, const char *text)
 {

@@ -18,25 +18,6 @@
 #define ADDRESS_SANITIZER false
 #endif
 
-#define HAS(r, text)                                                                               \
-    do {                                                                                           \
-        if (!result_has(r, text)) {                                                                \
-            fail_msg("no \"%s\" in: " SPAN_FMT, text, SPAN_ARG(buf_span(&(r)->out)));              \
-        }                                                                                          \
-    } while (0)
-
-/* Runs the command; its output must be exactly that. */
-static void expect(struct fixture *f, const char *command, const char *output)
-{
-    struct result r;
-    shell(f, &r, command);
-    struct span got = buf_span(&r.out);
-    if (!span_eq(got, span_str(output))) {
-        fail_msg("%s: exit %d: " SPAN_FMT, command, r.status, SPAN_ARG(got));
-    }
-    result_free(&r);
-}
-
 static void plain_http(void **state)
 {
     struct fixture *f = *state;
