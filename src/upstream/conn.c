@@ -388,7 +388,6 @@ int conn_adopt(struct origin *o, struct upstream_fetch *f, int fd, struct error 
         return -1;
     }
     c->once = true;
-    f->retried = true;
     conn_enter(c, o, f);
     conn_go(c);
     return 0;

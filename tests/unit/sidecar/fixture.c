@@ -101,6 +101,12 @@ static int gate_pair(struct fixture *f)
 
 static void spawn(struct fixture *f, int channel)
 {
+    const char *program = getenv("SIDECAR");
+    const char *preload = getenv("NOMEM");
+    if (program == NULL || (f->fail_at > 0 && preload == NULL)) {
+        print_error("SIDECAR or NOMEM is not set\n");
+        abort();
+    }
     f->pid = fork();
     if (f->pid == 0) {
         dup2(channel, 3);
@@ -108,9 +114,9 @@ static void spawn(struct fixture *f, int channel)
             char text[32];
             snprintf(text, sizeof text, "%lu", f->fail_at);
             setenv(f->fail_name, text, 1);
-            setenv("LD_PRELOAD", getenv("NOMEM"), 1);
+            setenv("LD_PRELOAD", preload, 1);
         }
-        execl(getenv("SIDECAR"), "sallyport-sidecar", "t1", (char *)NULL);
+        execl(program, "sallyport-sidecar", "t1", (char *)NULL);
         _exit(127);
     }
     assert_true(f->pid > 0);
