@@ -75,8 +75,11 @@ static bool frame_take(struct session *x, const struct exec_frame *f)
         exec_resize(x->exec, (uint16_t)(p[0] << 8 | p[1]), (uint16_t)(p[2] << 8 | p[3]));
         return true;
     case EXEC_SIGNAL:
+        if (p[0] < 1 || p[0] > 64) {
+            return false;
+        }
         exec_signal(x->exec, p[0]);
-        return p[0] >= 1 && p[0] <= 64;
+        return true;
     case EXEC_STDOUT:
     case EXEC_STDERR:
     case EXEC_EXIT:
