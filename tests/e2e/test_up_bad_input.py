@@ -143,6 +143,7 @@ def test_a_full_disk(user, up):
         r = daemon.cli("kv", "rm", "ns", f"key{i}")
         assert r.code == 0, r
     assert daemon.cli("kv", "put", "ns", "again", stdin=value).code == 0
+    assert [daemon.cli("kv", "put", "ns", f"key{i}", stdin=value).code for i in range(n - 1)] == [0] * (n - 1)
     r = daemon.get("/fill?n=20").json
     assert r["failed"] is not None and "\n" not in r["failed"], r
     assert re.search("full|disk|I/O|large", r["failed"]), r
@@ -153,6 +154,7 @@ def test_a_full_disk(user, up):
     daemon.start()
     assert daemon.get("/kept").json == "after"
     assert daemon.cli("kv", "get", "ns", "again").out == value
+    assert [daemon.cli("kv", "get", "ns", f"key{i}").out == value for i in range(n - 1)] == [True] * (n - 1)
     assert [daemon.cli("kv", "put", "ns", f"key{i}", stdin=value).code for i in range(20)] == [0] * 20
     assert daemon.get("/fill?n=20").json == {"stored": 20, "failed": None}
 
