@@ -68,11 +68,8 @@ static int read_ca(const char *path, json_t *app, struct error *err)
 /* Those of a `run` are its own: no two processes ever open one object's database. */
 static int set_objects_dir(json_t *app, const struct spec *s, struct error *err)
 {
-    cleanup_free char *dir = NULL;
-    int n = s->id != NULL ? asprintf(&dir, "%s/run-%s/objects", s->state_dir, s->id)
-                          : asprintf(&dir, "%s/objects", s->state_dir);
-    if (n < 0) {
-        dir = NULL;
+    cleanup_free char *dir = paths_objects_dir(s->state_dir, s->id);
+    if (dir == NULL) {
         return error_set(err, ENOMEM, "spec");
     }
     int rc = json_object_set_new(app, "objects_dir", json_string(dir));

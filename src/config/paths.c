@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -149,6 +150,14 @@ char *paths_clean(const char *base, const char *path)
     return out;
 }
 
+char *paths_objects_dir(const char *state_dir, const char *run_id)
+{
+    char *dir = NULL;
+    int n = run_id != NULL ? asprintf(&dir, "%s/run-%s/objects", state_dir, run_id)
+                           : asprintf(&dir, "%s/objects", state_dir);
+    return n < 0 ? NULL : dir;
+}
+
 int paths_make_dir(const char *dir, struct error *err)
 {
     cleanup_free char *path = strdup(dir);
@@ -177,4 +186,17 @@ int paths_make_dir(const char *dir, struct error *err)
         }
         *p = '/';
     }
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    (void)st;
+    (void)kind;
+    (void)where;
+    return remove(path) != 0 && errno != ENOENT ? -1 : 0;
+}
+
+void paths_remove_dir(const char *dir)
+{
+    (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

@@ -1,5 +1,5 @@
 /*
- * paths: where our files stand for this user. Nothing here creates anything.
+ * paths: where our files stand for this user.
  *
  * - state: $SALLYPORT_STATE, else /var/lib/sallyport (root), else $XDG_STATE_HOME/sallyport, else
  *   ~/.local/state/sallyport
@@ -31,7 +31,12 @@ int paths_run_socket(const char *id, char **out, struct error *err);
  * symbolic links are left alone. NULL when memory is out. */
 char *paths_clean(const char *base, const char *path);
 
+/* Where objects have their storage: those of one run are its own. NULL when memory is out. */
+char *paths_objects_dir(const char *state_dir, const char *run_id /* NULL: the daemon's */);
+
 /* Makes dir and its missing parents with mode 0700. */
 int paths_make_dir(const char *dir, struct error *err);
+/* Takes dir away with all that is in it, as far as that goes. No symbolic link is followed. */
+void paths_remove_dir(const char *dir);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "config/paths.h"
 #include "launcher/etc_copy.h"
 
 #include <dirent.h>
@@ -116,10 +117,10 @@ static int build(const char *cache, const char *path, struct error *err)
         if (errno != EEXIST && errno != ENOTEMPTY) {
             rc = error_set(err, errno, "stage /etc: rename to %s", path);
         } else {
-            etc_copy_remove(temp);
+            paths_remove_dir(temp);
         }
     } else if (rc < 0) {
-        etc_copy_remove(temp);
+        paths_remove_dir(temp);
     }
     return rc;
 }

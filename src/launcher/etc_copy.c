@@ -1,13 +1,13 @@
 #include "launcher/etc_copy.h"
 
 #include "base/cleanup.h"
+#include "config/paths.h"
 #include "launcher/etc.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -199,19 +199,6 @@ int etc_copy_build(const char *into, struct error *err)
     return rc == 0 ? 0 : error_set(err, -rc, "stage /etc in %s", into);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-    (void)st;
-    (void)kind;
-    (void)where;
-    return remove(path) != 0 && errno != ENOENT ? -1 : 0;
-}
-
-void etc_copy_remove(const char *path)
-{
-    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
 void etc_copy_sweep(const char *cache)
 {
     DIR *dir = opendir(cache);
@@ -226,7 +213,7 @@ void etc_copy_sweep(const char *cache)
             snprintf(path, sizeof(path), "%s/%s", cache, e->d_name) >= (int)sizeof(path)) {
             continue;
         }
-        etc_copy_remove(path);
+        paths_remove_dir(path);
     }
     if (dir != NULL) {
         closedir(dir);

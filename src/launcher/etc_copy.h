@@ -8,8 +8,6 @@
 
 /* Fills the empty folder with what a sandbox may see of /etc, and the links of etc_links. */
 int etc_copy_build(const char *into, struct error *err);
-/* Removes a folder and what is in it, as far as it can. */
-void etc_copy_remove(const char *path);
 /* Removes copies in cache that were not used for a month, and half-built ones of a day ago. A
  * sandbox that runs longer than that with an old copy loses its /etc. */
 void etc_copy_sweep(const char *cache);

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "config/paths.h"
 #include "isolate/guard.h"
 #include "isolate/process.h"
 #include "isolate/rlimits.h"
@@ -19,6 +20,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void say(const struct error *err)
@@ -104,6 +106,10 @@ void supervisor_close(struct supervisor *s)
     containers_close(s->containers);
     isolate_guard_stop(s->guard); /* of a start that failed */
     runtimes_destroy(s->runtimes);
+    if (s->own_dir != NULL) {
+        paths_remove_dir(s->own_dir); /* no runtime has it open any more */
+        free(s->own_dir);
+    }
     alarms_close(s->alarms);
     uids_close(s->uids);
     stdio_close(&s->stdio);

@@ -1,7 +1,9 @@
 /* What `run` and `up` have in common: the runtimes and what they ask of this process. */
 #include "supervisor/supervisor.h"
 
+#include "base/cleanup.h"
 #include "base/log.h"
+#include "config/paths.h"
 #include "isolate/userns.h"
 #include "supervisor/control.h"
 #include "supervisor/dev_vars.h"
@@ -10,7 +12,9 @@
 #include "supervisor/uids.h"
 #include "supervisor/up.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define UID_EMPTY (2000000000u - 1) /* owns the namespaces that all sidecars enter */
@@ -178,13 +182,34 @@ int supervisor_namespaces(struct supervisor *s, struct error *err)
 }
 
 /* The runtime first: to load the engine takes longest. */
+/* The runtime may make files below it, not the folder itself: it must be there before it starts. A
+ * `run` goes on without: then its objects have no storage, and say so when it is used. */
+static int objects_folder(struct supervisor *s, struct error *err)
+{
+    const struct spec *spec = s->spec;
+    const bool daemon = spec->mode == SPEC_UP;
+    if (!daemon && spec->config == NULL) {
+        return 0;
+    }
+    cleanup_free char *dir = paths_objects_dir(spec->state_dir, spec->id);
+    if (dir == NULL) {
+        return error_set(err, ENOMEM, "state folder %s", spec->state_dir);
+    }
+    int rc = paths_make_dir(dir, err);
+    if (!daemon && !spec->keep_state) {
+        *strrchr(dir, '/') = 0;
+        s->own_dir = steal_ptr(&dir);
+    }
+    return daemon ? rc : 0;
+}
+
 int supervisor_serve(struct supervisor *s, const struct fleet_events *events, struct error *err)
 {
     int rc;
     if ((rc = fleet_create(s, events, &s->fleet, err)) < 0 ||
         (rc = containers_open(s, &s->containers, err)) < 0 ||
         (rc = alarms_open(s, &s->alarms, err)) < 0 ||
-        (rc = control_open(s, &s->control, err)) < 0) {
+        (rc = control_open(s, &s->control, err)) < 0 || (rc = objects_folder(s, err)) < 0) {
         return rc;
     }
     return runtimes_start(s->loop, &s->app, &s->secrets, &runtimes_events, s, &s->runtimes, err);

@@ -53,6 +53,7 @@ struct supervisor {
     struct member_wait main;     /* the one start */
     struct isolate_guard *guard; /* NULL: no repository in a bind */
     char guard_said[512];        /* what it saw, empty when nothing */
+    char *own_dir;               /* removed at the end; NULL: nothing, or kept */
 
     /* SPEC_UP */
     struct up *up;

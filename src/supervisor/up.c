@@ -3,7 +3,6 @@
  *
  *     lock, listen -> runtime, front door -> serves -> SIGTERM -> answers -> ends sandboxes -> ends
  */
-#include "config/paths.h"
 #include "supervisor/supervisor.h"
 
 #include "base/cleanup.h"
@@ -234,17 +233,6 @@ static int front_open(struct up *up, int listener, struct error *err)
     return front_start(&config, &front_events, up, &up->front, err);
 }
 
-/* The runtime may make files below it, not the folder itself: it must be there before it starts. */
-static int objects_folder(const struct spec *spec, struct error *err)
-{
-    cleanup_free char *dir = NULL;
-    if (asprintf(&dir, "%s/objects", spec->state_dir) < 0) {
-        dir = NULL;
-        return error_set(err, ENOMEM, "state folder %s", spec->state_dir);
-    }
-    return paths_make_dir(dir, err);
-}
-
 static int begin(struct up *up, struct error *err)
 {
     struct supervisor *s = up->s;
@@ -253,7 +241,6 @@ static int begin(struct up *up, struct error *err)
     int rc;
     child_open_files_raise();
     if ((rc = state_lock_take(&up->lock, spec->state_dir, spec->socket, err)) < 0 ||
-        (rc = objects_folder(spec, err)) < 0 ||
         (rc = front_listen(spec->listen, &listener, up->address, err)) < 0 ||
         (rc = getuid() == 0 ? uids_open(UIDS_FILE, &s->uids, err) : 0) < 0 ||
         (rc = signals_open(up, err)) < 0 ||

@@ -1,5 +1,8 @@
 """Policy that changes while the sandbox runs, from the shell and from code."""
 import json
+import pathlib
+
+import pytest
 
 import app
 from conftest import wait_for
@@ -162,3 +165,29 @@ def test_check_sends_nothing(user, origin):
         ("handler", "outboundByHost"), ("deny", "allowedHosts"), ("allow", "allowedHosts"), ("deny", "url")]
     assert lines[2]["pattern"] == "*.allowed.test"
     assert origin.requests == []
+
+
+COUNTER = """
+import { Sandbox } from "@cloudflare/sandbox";
+export class Box extends Sandbox {
+  async count() {
+    const n = 1 + ((await this.ctx.storage.get("n")) ?? 0);
+    await this.ctx.storage.put("n", n);
+    return n;
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_what_an_object_of_a_run_stores(user, live, chosen):
+    """It outlives a run whose id was chosen; of another nothing is left."""
+    module = user.write("src/counter.js", COUNTER)
+    state = pathlib.Path(user.environment()["SALLYPORT_STATE"])
+    for expected in ([1, 2], [3, 4] if chosen else [1, 2]):
+        run = live("-c", module, *(["--id", "stores"] if chosen else []))
+        name = json.loads(ok(user.sallyport("ps", "--json")).out)[0]["id"]
+        assert [json.loads(ok(user.sallyport("call", name, "count")).out) for _ in range(2)] == expected
+        assert (state / f"run-{name}").is_dir()
+        run.close()
+        assert (state / f"run-{name}").exists() == chosen

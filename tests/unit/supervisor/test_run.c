@@ -380,6 +380,41 @@ static void left_sockets_are_swept(void **state)
     run_end(&next);
 }
 
+/* What its objects store is there while it runs; of an id that was chosen it stays. */
+static void objects_of_a_run_have_a_folder(void **state)
+{
+    static const struct {
+        bool has_module;
+        bool keep;
+        int while_it_runs; /* of stat */
+        int behind_it;
+    } cases[] = {{true, false, 0, -1}, {true, true, 0, 0}, {false, false, -1, -1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct run r;
+        struct stat st;
+        char dir[160];
+        char file[192];
+        run_init(&r, "own", ARGV("sleep", "60"));
+        r.spec.config = cases[i].has_module ? strdup("/app/wrangler.jsonc") : NULL;
+        r.spec.keep_state = cases[i].keep;
+        snprintf(dir, sizeof dir, "%s/run-own", r.spec.state_dir);
+        snprintf(file, sizeof file, "%s/objects/Box", dir);
+        run_start(&r, folder);
+        run_until(&r, "instances/own", "\"state\":\"running\"", text, sizeof text);
+        assert_int_equal(stat(dir, &st), cases[i].while_it_runs);
+        /* as the runtime makes it: a folder of the class, the object's file in it */
+        assert_int_equal(mkdir(file, 0700), cases[i].while_it_runs);
+        strcat(file, "/x.db");
+        assert_true(cases[i].while_it_runs != 0 || mknod(file, S_IFREG | 0600, 0) == 0);
+        kill(r.pid, SIGTERM);
+        run_wait(&r, text, sizeof text);
+        assert_int_equal(stat(dir, &st), cases[i].behind_it);
+        assert_int_equal(stat(file, &st), cases[i].behind_it);
+        run_end(&r);
+    }
+}
+
 static void check_prints_a_line_each(void **state)
 {
     (void)state;
@@ -414,6 +449,7 @@ int main(int argc, char **argv)
         WITH_BOX(all_die_with_the_supervisor),
         WITH_BOX(a_stale_socket_is_replaced_and_a_live_one_is_not),
         cmocka_unit_test(left_sockets_are_swept),
+        cmocka_unit_test(objects_of_a_run_have_a_folder),
         cmocka_unit_test(check_prints_a_line_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
