@@ -114,6 +114,13 @@ int db_error(const struct db *db, int code, struct error *err)
     }
 }
 
+void db_guard(sqlite3 *handle, int busy_ms)
+{
+    sqlite3_busy_timeout(handle, busy_ms);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+}
+
 int db_pragma(sqlite3 *handle, const char *sql, int *out)
 {
     sqlite3_stmt *st = NULL;
@@ -129,9 +136,7 @@ int db_pragma(sqlite3 *handle, const char *sql, int *out)
 static int prepare_schema(struct db *db, struct error *err)
 {
     int version = 0;
-    sqlite3_busy_timeout(db->handle, BUSY_MS);
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    db_guard(db->handle, BUSY_MS);
     int rc = db_pragma(db->handle, "PRAGMA user_version", &version);
     if (rc == SQLITE_OK && version > SCHEMA_VERSION) {
         return error_set(err, 0, "store %s: made by a newer sallyport: update this one", db->path);

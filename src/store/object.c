@@ -5,7 +5,6 @@
 
 #include "base/cleanup.h"
 #include "store/files.h"
-#include "store/sqlite.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -177,9 +176,7 @@ static int set_up_handle(struct object_db *db)
              "PRAGMA journal_size_limit = %llu",
              OBJECT_CACHE_KIB, (unsigned long long)(db->size_max / OBJECT_PAGE),
              (unsigned long long)OBJECT_PAGE * OBJECT_WAL_PAGES);
-    sqlite3_busy_timeout(db->handle, OBJECT_BUSY_MS);
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    db_guard(db->handle, OBJECT_BUSY_MS);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return run(db, text);
 }
@@ -347,13 +344,6 @@ int object_plain(struct object_db *db, enum object_statement which, struct error
 {
     sqlite3_stmt *st = object_statement(db, which, err);
     return st == NULL ? -1 : object_step(db, st, err);
-}
-
-struct span object_column(sqlite3_stmt *st, int i)
-{
-    const void *p = sqlite3_column_blob(st, i);
-    int n = sqlite3_column_bytes(st, i);
-    return span_of(p != NULL ? p : "", (size_t)n);
 }
 
 int object_size(struct object_db *db, uint64_t *bytes, struct error *err)

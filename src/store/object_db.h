@@ -11,8 +11,7 @@
 
 #include "base/list.h"
 #include "store/object.h"
-
-#include <sqlite3.h>
+#include "store/sqlite.h"
 
 #define OBJECT_PAGE       4096u
 #define OBJECT_CACHE_KIB  256          /* pages of one file kept in memory */
@@ -79,7 +78,6 @@ sqlite3_stmt *object_statement(struct object_db *db, enum object_statement which
 int object_plain(struct object_db *db, enum object_statement which, struct error *err);
 /* One step: 1 a row, 0 the end; reset at the end or on failure. */
 int object_step(struct object_db *db, sqlite3_stmt *st, struct error *err);
-struct span object_column(sqlite3_stmt *st, int i);
 
 /* Ends every query from outside; each says why when it is asked for more. why is a literal. */
 void object_end_queries(struct object_db *db, const char *why);

@@ -46,7 +46,7 @@ int object_kv_get(struct object_db *db, struct span key, struct span *value, str
     rc = object_step(db, st, err);
     sqlite3_clear_bindings(st);
     if (rc == 1) {
-        *value = object_column(st, 0);
+        *value = db_column(st, 0);
         db->lent = st;
     }
     return rc;
@@ -228,7 +228,7 @@ int object_kv_list(struct object_db *db, const struct object_range *range, objec
     }
     sqlite3_bind_int64(st, 3, range->limit == 0 ? -1 : (sqlite3_int64)range->limit);
     while ((rc = object_step(db, st, err)) == 1) {
-        struct object_pair pair = {object_column(st, 0), object_column(st, 1)};
+        struct object_pair pair = {db_column(st, 0), db_column(st, 1)};
         if (!fn(arg, &pair)) {
             rc = error_set(err, ECANCELED, "storage list");
             break;

@@ -378,7 +378,7 @@ struct object_value object_query_value(struct object_query *q, size_t column)
         break;
     case SQLITE_BLOB:
         v.type = OBJECT_BLOB;
-        v.bytes = object_column(q->st, i);
+        v.bytes = db_column(q->st, i);
         break;
     default:
         break;

@@ -66,6 +66,10 @@ int db_step(struct db *db, sqlite3_stmt *st, struct error *err);
 /* What SQLite says, as a sentence with the remedy; negative. */
 int db_error(const struct db *db, int code, struct error *err);
 
+/* Waits at most busy_ms for another process; nothing in a file that came to harm runs or writes
+ * what it should not. */
+void db_guard(sqlite3 *handle, int busy_ms);
+
 /* The number that a pragma gives. SQLITE_OK, or SQLite's own code. */
 int db_pragma(sqlite3 *handle, const char *sql, int *out);
 
