@@ -141,7 +141,10 @@ int object_error(struct object_db *db, int code, struct error *err)
     case SQLITE_CANTOPEN:
         return error_set(err, why, "storage %s: cannot be opened", db->path);
     case SQLITE_IOERR:
-        return error_set(err, why, "storage %s: the disk does not take or give it", db->path);
+        return error_set(err, why,
+                         "storage %s: the disk does not take or give it: free some space, or look "
+                         "for its errors",
+                         db->path);
     case SQLITE_NOMEM:
         return error_set(err, ENOMEM, "storage %s", db->path);
     case SQLITE_TOOBIG:

@@ -340,6 +340,35 @@ static void a_full_disk_loses_nothing(void **state)
     assert_string_equal(here_get(h, "a"), "1");
 }
 
+/* Where the log has no room either, all of it can be deleted still. */
+static void a_full_disk_can_be_emptied(void **state)
+{
+    struct here *h = *state;
+    static char value[1000000];
+    struct object_pair pair = {SPAN_LIT("big"), span_of(value, sizeof value)};
+    char key[32];
+    struct rlimit old;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    struct rlimit small = {4 << 20, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int n = 0;
+    do {
+        snprintf(key, sizeof key, "big%d", n);
+        pair.key = span_str(key);
+    } while (object_kv_write(h->db, &pair, 1, NULL, &h->err) == 0 && ++n < 20);
+    assert_in_range(n, 2, 10);
+    assert_non_null(strstr(h->err.text, "free some space"));
+    assert_int_equal(object_delete_all(h->db, &h->err), 0);
+    assert_int_equal(object_kv_write(h->db, &pair, 1, NULL, &h->err), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    here_reopen(h);
+    assert_string_equal(here_get(h, "big0"), "(none)");
+    struct span kept;
+    assert_int_equal(object_kv_get(h->db, pair.key, &kept, &h->err), 1);
+    assert_int_equal(kept.len, sizeof value);
+}
+
 static void a_folder_that_cannot_be_made(void **state)
 {
     struct here *h = *state;
@@ -368,6 +397,7 @@ int main(void)
         WITH_OBJECT(damage_is_named),
         WITH_OBJECT(the_limit_of_a_file),
         WITH_OBJECT(a_full_disk_loses_nothing),
+        WITH_OBJECT(a_full_disk_can_be_emptied),
         WITH_OBJECT(a_folder_that_cannot_be_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
