@@ -1,8 +1,10 @@
 // Objects: instances of exported classes. The host knows each by a number, code by class and id.
 //
 // An *event* is a call that reaches an object: a stub's, an alarm, a call from outside, a hook. It
-// runs in a turn where nothing else does, so that its task is sure, in order, and waits while blockConcurrencyWhile runs. An object whose constructor or blockConcurrencyWhile
-// failed is reset: what was under way fails with that error, and the next event constructs it anew.
+// runs in a turn where nothing else does, so that its task is sure, in order, and waits while
+// blockConcurrencyWhile runs. Its result leaves once the alarms that were set are stored. An object
+// whose constructor or blockConcurrencyWhile failed is reset: what was under way fails with that
+// error, and the next event constructs it anew.
 
 import { DurableObject, construct, isConstructing, recordOf } from './bases.js';
 import { ObjectContext } from './context.js';
@@ -31,15 +33,13 @@ class Instance {
     this.blocked = 0; // blockConcurrencyWhile that run
     this.queue = []; // events that wait for them
     this.open = new Set(); // events that run
+    this.alarms = new Set(); // promises of the alarms that are being set or deleted
     this.events = 0; // in all
     this.gone = false;
   }
   // A job: one event, if it may.
   go() {
     if (this.blocked === 0 && this.queue.length !== 0) start(this, this.queue.shift());
-  }
-  blockConcurrencyWhile(callback) {
-    return blockConcurrency(this, callback);
   }
 }
 
@@ -74,6 +74,7 @@ function forget(instance) {
   instance.object = null;
   instance.generation++;
   instance.blocked = 0;
+  instance.alarms = new Set();
   if (instance.task !== null) {
     end(instance.task);
     instance.task = beginObject(instance.task.id, instance);
@@ -89,7 +90,16 @@ export function reset(instance, error) {
   for (const event of lost) event.bad(error);
 }
 
+// No answer tells of an alarm that is not stored: one that could not be fails the event.
 function settle(instance, event, value, failed) {
+  if (instance.alarms.size === 0) leave(instance, event, value, failed);
+  else {
+    Promise.all(instance.alarms).then(
+      () => leave(instance, event, value, failed), (e) => leave(instance, event, failed ? value : e, true));
+  }
+}
+
+function leave(instance, event, value, failed) {
   if (!instance.open.delete(event)) return; // the object was reset meanwhile
   enter(instance.task);
   if (failed) event.bad(value);
@@ -216,7 +226,8 @@ export function instanceDestroy(number) {
 }
 
 function isBusy(instance) {
-  return instance.open.size !== 0 || instance.queue.length !== 0 || instance.blocked !== 0 || (instance.task !== null && instance.task.waits !== 0);
+  return instance.open.size !== 0 || instance.queue.length !== 0 || instance.blocked !== 0 ||
+    (instance.task !== null && instance.task.waits !== 0);
 }
 
 // How many events it has had; -1: something of it is under way.

@@ -8,6 +8,7 @@ import { Store, rangeOf } from './store.js';
 import { noTask, owner } from './task.js';
 
 const ALARM_GET = -1, ALARM_DELETE = -2;
+const TIME_MAX = 8.64e15; // ms: what a Date can be
 
 let storeOf; // of a storage or a transaction
 
@@ -51,7 +52,7 @@ class Operations {
   async setAlarm(time, options = undefined) {
     this.#use('setAlarm');
     const ms = time instanceof Date ? time.getTime() : Number(time);
-    if (Number.isNaN(ms)) throw new TypeError('setAlarm() cannot be called with an invalid time.');
+    if (!(ms <= TIME_MAX)) throw new TypeError('setAlarm() cannot be called with an invalid time.');
     if (ms <= 0) throw new TypeError('setAlarm() cannot be called with an alarm time <= 0');
     if (typeof this.#store.instance.object?.alarm !== 'function' &&
       typeof this.#store.instance.cls.prototype.alarm !== 'function') {
@@ -64,14 +65,17 @@ class Operations {
     await this.#alarm('deleteAlarm', ALARM_DELETE);
   }
   #alarm(what, time) {
-    const { instance, alarms } = this.#store;
+    const { instance } = this.#store;
+    const { alarms } = instance;
     const number = this.#store.check();
     const task = owner() ?? instance.task;
     if (task === null) throw noTask(`${what}()`);
     const promise = callBegin(task, (call) => native.alarm(call, number, time));
-    alarms.add(promise);
-    const settled = () => alarms.delete(promise);
-    promise.then(settled, settled);
+    if (time !== ALARM_GET) {
+      alarms.add(promise);
+      const settled = () => alarms.delete(promise);
+      promise.then(settled, settled);
+    }
     return promise;
   }
 }
@@ -138,7 +142,7 @@ class DurableObjectStorage extends Operations {
     await this.deleteAlarm();
   }
   async sync() {
-    await Promise.all(storeOf(this).alarms);
+    await Promise.all(storeOf(this).instance.alarms);
   }
   // No event reaches the object meanwhile. One inside another is a part of it.
   async transaction(closure) {

@@ -57,7 +57,6 @@ export class Store {
     this.instance = instance;
     this.number = instance.number;
     this.open = []; // transactions, the innermost last
-    this.alarms = new Set(); // promises of what was asked of the host
     this.dead = false;
   }
   check() {

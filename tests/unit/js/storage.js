@@ -312,7 +312,18 @@ class Store extends DurableObject {
     eq(await s.getAlarm(), null);
     await rejects(s.setAlarm(0), 'TypeError', 'alarm time <= 0');
     await rejects(s.setAlarm('soon'), 'TypeError', 'invalid time');
+    await rejects(s.setAlarm(8.64e15 + 1), 'TypeError', 'invalid time');
+    await rejects(s.setAlarm(Infinity), 'TypeError', 'invalid time');
     return 'ok';
+  }
+  // Not awaited, and its error is nobody's: the answer waits all the same.
+  async unawaited() {
+    this.ctx.storage.setAlarm(2000000000003).catch(() => {});
+    return 'ok';
+  }
+  async unawaitedDelete() {
+    this.ctx.storage.deleteAlarm().catch(() => {});
+    throw new Error('its own');
   }
   async absent() {
     const s = this.ctx.storage;

@@ -39,14 +39,16 @@ static struct {
     uint32_t call;
     bool due;
     int64_t time_ms; /* 0: none is set */
+    bool fails;
 } alarm_state;
 
 static void on_alarm_due(void *arg)
 {
     (void)arg;
     alarm_state.due = false;
-    js_alarm_done(host.version, alarm_state.call, true,
-                  alarm_state.time_ms != 0 ? alarm_state.time_ms : -1, SPAN_LIT(""));
+    js_alarm_done(host.version, alarm_state.call, !alarm_state.fails,
+                  alarm_state.time_ms != 0 ? alarm_state.time_ms : -1,
+                  SPAN_LIT("the alarm's disk is full"));
 }
 
 static void take_alarm(void *arg, uint32_t call, void *owner, int64_t time_ms)
@@ -188,6 +190,36 @@ static void an_alarm_needs_its_handler(void **state)
     passes(no_alarm, "setsAlarm");
 }
 
+static void no_answer_before_its_alarm_is_stored(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method;
+        bool fails;
+        const char *result;
+        const char *error;
+    } rows[] = {
+        {"unawaited", false, "\"ok\"", ""},
+        {"unawaited", true, "", "the alarm's disk is full"},
+        {"unawaitedDelete", false, "", "its own"},
+        {"unawaitedDelete", true, "", "its own"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        memset(host.calls, 0, sizeof host.calls);
+        alarm_state.fails = rows[i].fails;
+        js_call(store, 1, span_str(rows[i].method), SPAN_LIT("[]"));
+        assert_true(alarm_state.due);
+        assert_false(host.calls[1].done);
+        assert_int_equal(js_instance_idle_ms(store), 0);
+        fake_wait(&host, &host.calls[1].done);
+        assert_false(alarm_state.due);
+        assert_string_equal(host.calls[1].result, rows[i].result);
+        assert_non_null(strstr(host.calls[1].error, rows[i].error));
+        fake_spin(&host);
+    }
+    alarm_state.fails = false;
+}
+
 static void a_storage_that_is_refused_says_why(void **state)
 {
     (void)state;
@@ -272,6 +304,7 @@ int main(void)
         cmocka_unit_test(absent),
         cmocka_unit_test(lost_cursors_are_let_go),
         cmocka_unit_test(an_alarm_needs_its_handler),
+        cmocka_unit_test(no_answer_before_its_alarm_is_stored),
         cmocka_unit_test(a_storage_that_is_refused_says_why),
         cmocka_unit_test(damaged_bytes_are_told),
     };
