@@ -404,3 +404,23 @@ def test_the_policy_as_an_entrypoint(worker, origin):
     assert worker.curl("Raw", "http://api.example.test/", raw=True)[0] == 200
     assert worker.curl("Raw", "https://evil.example.test/", raw=True) == (520, "Origin is disallowed")
     assert worker.curl("Raw", "https://github.example.test/", raw=True) == (520, "Origin is disallowed")
+
+
+def test_the_smallest_worker(user, up, origin):
+    """The SDK's class exported as it is, previews asked for first: how every project of it begins."""
+    folder = write_worker(user, """
+        import { getSandbox, proxyToSandbox, Sandbox } from "@cloudflare/sandbox";
+        export { ContainerProxy, Sandbox } from "@cloudflare/sandbox";
+        Sandbox.outboundByHost = { "api.example.test": () => new Response("handled") };
+        export default {
+          async fetch(request: Request, env: Env): Promise<Response> {
+            const proxied = await proxyToSandbox(request, env);
+            if (proxied) return proxied;
+            const sandbox = getSandbox(env.Sandbox, "my-sandbox");
+            return Response.json(await sandbox.exec("curl -sS https://api.example.test/"));
+          },
+        };""", bindings={"Sandbox": "Sandbox"},
+        config={"containers": [{"class_name": "Sandbox", "image": "./Dockerfile", "max_instances": 1}],
+                "migrations": [{"new_sqlite_classes": ["Sandbox"], "tag": "v1"}]})
+    r = up(folder, *origin.options("api.example.test")).get("/", timeout=60).json
+    assert (r["exitCode"], r["stdout"]) == (0, "handled"), r

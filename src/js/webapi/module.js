@@ -41,21 +41,26 @@ export function evaluateModule(fn) {
   }
 }
 
-const ours = new Set(); // classes of the built-in modules: exporting one again means nothing
+// Classes of the built-in modules: exporting one again means nothing. Sandbox and Container are
+// classes that an app may have as they are: `export { Sandbox } from "@cloudflare/sandbox"`.
+const ours = new Set();
 for (const found of modules.values()) for (const value of Object.values(found)) ours.add(value);
+ours.delete(Container);
+ours.delete(Sandbox);
 
 // null: not a class that the host knows. A class that a binding names is an object's whatever it
 // extends.
 function kindOf(name, value, bound) {
   if (typeof value !== 'function' || typeof value.prototype !== 'object' || ours.has(value)) return null;
-  if (value.prototype instanceof Container) return 'sandbox';
+  if (value === Container || value.prototype instanceof Container) return 'sandbox';
   if (value.prototype instanceof DurableObject || bound.has(name)) return 'object';
   return isEntrypointClass(value) && name !== 'default' ? 'entrypoint' : null;
 }
 
+// The class and what it extends, the root first.
 function chain(cls) {
   const list = [];
-  for (let c = cls; c !== Container && typeof c === 'function'; c = Object.getPrototypeOf(c)) list.unshift(c);
+  for (let c = cls; typeof c === 'function' && c !== Function.prototype; c = Object.getPrototypeOf(c)) list.unshift(c);
   return list;
 }
 

@@ -297,4 +297,4 @@ const worker = {
   },
 };
 
-module.exports = { Counter, Slow, Fragile, Shy, Plain, Box, Entry, ContainerProxy, Sandbox, DurableObject, default: worker };
+module.exports = { Counter, Slow, Fragile, Shy, Plain, Box, Entry, ContainerProxy, DurableObject, default: worker };

@@ -649,6 +649,35 @@ static void load_errors_have_a_place(void **state)
     assert_non_null(strstr(err.text, "A.outboundByHost[\"x\"] is not a function"));
 }
 
+/* `export { Sandbox } from`: an app has the class as it is, under the name it gives it. */
+static void built_in_classes_are_classes(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct js_app app = {
+        .name = SPAN_LIT("t"),
+        .bundle = SPAN_LIT(
+            "const s = require('@cloudflare/sandbox'), c = require('@cloudflare/containers');\n"
+            "c.Container.outbound = () => new Response('root');\n"
+            "s.Sandbox.outboundHandlers = {a: () => new Response('a')};\n"
+            "Object.assign(exports, {Box: s.Sandbox, Container: c.Container, "
+            "ContainerProxy: c.ContainerProxy});")};
+    struct js_version *version = js_load(engine, &app, &fake_host_table, &host, &err);
+    assert_non_null(version);
+    size_t n;
+    const struct js_class *list = js_classes(version, &n);
+    assert_int_equal(n, 2);
+    assert_true(span_eq(list[0].name, span_str("Box")) &&
+                span_eq(list[1].name, span_str("Container")));
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(list[i].kind, JS_CLASS_SANDBOX);
+        assert_int_not_equal(list[i].outbound, JS_HANDLER_NONE);
+    }
+    assert_int_equal(list[0].handler_count, 1);
+    assert_int_equal(list[1].handler_count, 0);
+    js_unload(version);
+}
+
 /* The engine's own timers and callbacks run in our loop. */
 static void the_collector_is_pumped(void **state)
 {
@@ -754,6 +783,7 @@ int main(void)
         TEST(web_api),
         TEST(web_crypto),
         TEST(load_errors_have_a_place),
+        TEST(built_in_classes_are_classes),
         TEST(the_collector_is_pumped),
         TEST(turns_are_stamped),
         TEST(dispatches_do_not_leak),
