@@ -19,6 +19,7 @@ extern const struct command command_call;
 extern const struct command command_secret;
 extern const struct command command_kv;
 extern const struct command command_check;
+extern const struct command command_types;
 extern const struct command command_logs;
 extern const struct command command_doctor;
 extern const struct command command_version;

@@ -6,10 +6,11 @@
 #include <unistd.h>
 
 const struct command *const cli_commands[] = {
-    &command_run,  &command_up,      &command_deploy,  &command_create,  &command_exec,
-    &command_ps,   &command_inspect, &command_rm,      &command_handler, &command_allow,
-    &command_deny, &command_call,    &command_secret,  &command_kv,      &command_check,
-    &command_logs, &command_doctor,  &command_version, &command_help,    NULL,
+    &command_run,   &command_up,      &command_deploy, &command_create,  &command_exec,
+    &command_ps,    &command_inspect, &command_rm,     &command_handler, &command_allow,
+    &command_deny,  &command_call,    &command_secret, &command_kv,      &command_check,
+    &command_types, &command_logs,    &command_doctor, &command_version, &command_help,
+    NULL,
 };
 
 static const struct command *find_command(const char *name)

@@ -174,39 +174,61 @@ enum absent_form {
     ABSENT_MAP,    /* { "X": … } */
 };
 
+#define PIPELINE "import(\"cloudflare:pipelines\").Pipeline"
+
 static const struct absent {
     const char *key;
     enum absent_form form;
     const char *name;
     const char *inside;
+    const char *type; /* as @cloudflare/workers-types calls it */
 } absent[] = {
-    {"ai", ABSENT_ONE, "binding", NULL},
-    {"analytics_engine_datasets", ABSENT_LIST, "binding", NULL},
-    {"assets", ABSENT_ONE, "binding", NULL},
-    {"browser", ABSENT_ONE, "binding", NULL},
-    {"d1_databases", ABSENT_LIST, "binding", NULL},
-    {"data_blobs", ABSENT_MAP, NULL, NULL},
-    {"dispatch_namespaces", ABSENT_LIST, "binding", NULL},
-    {"hyperdrive", ABSENT_LIST, "binding", NULL},
-    {"images", ABSENT_ONE, "binding", NULL},
-    {"logfwdr", ABSENT_NESTED, "name", "bindings"},
-    {"media", ABSENT_ONE, "binding", NULL},
-    {"mtls_certificates", ABSENT_LIST, "binding", NULL},
-    {"pipelines", ABSENT_LIST, "binding", NULL},
-    {"queues", ABSENT_NESTED, "binding", "producers"},
-    {"r2_buckets", ABSENT_LIST, "binding", NULL},
-    {"ratelimits", ABSENT_LIST, "name", NULL},
-    {"secrets_store_secrets", ABSENT_LIST, "binding", NULL},
-    {"send_email", ABSENT_LIST, "name", NULL},
-    {"text_blobs", ABSENT_MAP, NULL, NULL},
-    {"unsafe", ABSENT_NESTED, "name", "bindings"},
-    {"vectorize", ABSENT_LIST, "binding", NULL},
-    {"version_metadata", ABSENT_ONE, "binding", NULL},
-    {"vpc_services", ABSENT_LIST, "binding", NULL},
-    {"wasm_modules", ABSENT_MAP, NULL, NULL},
-    {"worker_loaders", ABSENT_LIST, "binding", NULL},
-    {"workflows", ABSENT_LIST, "binding", NULL},
+    {"ai", ABSENT_ONE, "binding", NULL, "Ai"},
+    {"analytics_engine_datasets", ABSENT_LIST, "binding", NULL, "AnalyticsEngineDataset"},
+    {"assets", ABSENT_ONE, "binding", NULL, "Fetcher"},
+    {"browser", ABSENT_ONE, "binding", NULL, "Fetcher"},
+    {"d1_databases", ABSENT_LIST, "binding", NULL, "D1Database"},
+    {"data_blobs", ABSENT_MAP, NULL, NULL, "ArrayBuffer"},
+    {"dispatch_namespaces", ABSENT_LIST, "binding", NULL, "DispatchNamespace"},
+    {"hyperdrive", ABSENT_LIST, "binding", NULL, "Hyperdrive"},
+    {"images", ABSENT_ONE, "binding", NULL, "ImagesBinding"},
+    {"logfwdr", ABSENT_NESTED, "name", "bindings", "any"},
+    {"media", ABSENT_ONE, "binding", NULL, "MediaBinding"},
+    {"mtls_certificates", ABSENT_LIST, "binding", NULL, "Fetcher"},
+    {"pipelines", ABSENT_LIST, "binding", NULL, PIPELINE},
+    {"queues", ABSENT_NESTED, "binding", "producers", "Queue"},
+    {"r2_buckets", ABSENT_LIST, "binding", NULL, "R2Bucket"},
+    {"ratelimits", ABSENT_LIST, "name", NULL, "RateLimit"},
+    {"secrets_store_secrets", ABSENT_LIST, "binding", NULL, "SecretsStoreSecret"},
+    {"send_email", ABSENT_LIST, "name", NULL, "SendEmail"},
+    {"text_blobs", ABSENT_MAP, NULL, NULL, "string"},
+    {"unsafe", ABSENT_NESTED, "name", "bindings", "any"},
+    {"vectorize", ABSENT_LIST, "binding", NULL, "VectorizeIndex"},
+    {"version_metadata", ABSENT_ONE, "binding", NULL, "WorkerVersionMetadata"},
+    {"vpc_services", ABSENT_LIST, "binding", NULL, "Fetcher"},
+    {"wasm_modules", ABSENT_MAP, NULL, NULL, "WebAssembly.Module"},
+    {"worker_loaders", ABSENT_LIST, "binding", NULL, "WorkerLoader"},
+    {"workflows", ABSENT_LIST, "binding", NULL, "Workflow"},
 };
+
+static const struct absent *find_absent(const char *key)
+{
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        if (strcmp(absent[i].key, key) == 0) {
+            return &absent[i];
+        }
+    }
+    return NULL;
+}
+
+const char *bindings_absent_type(const char *kind)
+{
+    const struct absent *a = find_absent(kind);
+    return a != NULL                              ? a->type
+           : strcmp(kind, "durable_objects") == 0 ? "DurableObjectNamespace"
+           : strcmp(kind, "services") == 0        ? "Fetcher"
+                                                  : "unknown";
+}
 
 /* Adds the names to `to`; what has none binds nothing. */
 static void collect(const struct absent *a, json_t *v, json_t *to)
@@ -252,10 +274,7 @@ static int note_absent(const struct jsonc *doc, const char *key, const json_t *n
 int bindings_read_absent(const struct jsonc *doc, const char *key, json_t *v, struct config *out,
                          struct error *err)
 {
-    const struct absent *a = NULL;
-    for (size_t i = 0; i < sizeof absent / sizeof *absent && a == NULL; i++) {
-        a = strcmp(absent[i].key, key) == 0 ? &absent[i] : NULL;
-    }
+    const struct absent *a = find_absent(key);
     if (a == NULL) {
         return 0;
     }

@@ -29,6 +29,9 @@ int bindings_read_services(const struct jsonc *doc, json_t *v, struct config *ou
 int bindings_read_absent(const struct jsonc *doc, const char *key, json_t *v, struct config *out,
                          struct error *err);
 
+/* What a binding of such a kind would be: a type of @cloudflare/workers-types. */
+const char *bindings_absent_type(const char *kind);
+
 /* Adds `FILE: sentence` to out->notes. */
 int bindings_note(const struct jsonc *doc, struct config *out, struct error *err, const char *fmt,
                   ...) __attribute__((format(printf, 4, 5)));
