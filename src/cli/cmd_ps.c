@@ -43,23 +43,31 @@ static void print_text(const json_t *object, const char *key, int width)
     }
 }
 
+enum { COLUMNS = 4, WIDEST = 64 };
+
+/* The columns of text, as wide as their widest entry. */
+static const struct {
+    const char *key, *title;
+    int least;
+} columns[COLUMNS] = {
+    {"id", "ID", 20}, {"name", "NAME", 4}, {"class", "CLASS", 8}, {"state", "STATE", 8}};
+
 static int width_of(const json_t *all, const char *key, int least)
 {
     int width = least;
     for (size_t i = 0; i < json_array_size(all); i++) {
         const json_t *text = json_object_get(json_array_get(all, i), key);
-        int len = json_string_length(text) < 64 ? (int)json_string_length(text) : 64;
+        int len = json_string_length(text) < WIDEST ? (int)json_string_length(text) : WIDEST;
         width = len > width ? len : width;
     }
     return width;
 }
 
-static void print_row(const json_t *instance, int id_width, int name_width)
+static void print_row(const json_t *instance, const int *widths)
 {
-    print_text(instance, "id", id_width);
-    print_text(instance, "name", name_width);
-    print_text(instance, "class", 16);
-    print_text(instance, "state", 8);
+    for (size_t i = 0; i < COLUMNS; i++) {
+        print_text(instance, columns[i].key, widths[i]);
+    }
     printf("%-8lld", json_integer_value(json_object_get(instance, "pid")));
     print_text(instance, "started", 24);
     json_t *command = json_object_get(instance, "command");
@@ -69,6 +77,19 @@ static void print_row(const json_t *instance, int id_width, int name_width)
         print_safe(word, strlen(word));
     }
     putchar('\n');
+}
+
+static void print_table(const json_t *all)
+{
+    int widths[COLUMNS];
+    for (size_t i = 0; i < COLUMNS; i++) {
+        widths[i] = width_of(all, columns[i].key, columns[i].least);
+        printf("%-*s ", widths[i], columns[i].title);
+    }
+    printf("%-7s %-24s %s\n", "PID", "STARTED", "COMMAND");
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        print_row(json_array_get(all, i), widths);
+    }
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -90,13 +111,7 @@ static int run(const struct command *self, int argc, char **argv)
         json_dumpf(all, stdout, JSON_INDENT(2));
         putchar('\n');
     } else if (rc >= 0) {
-        int ids = width_of(all, "id", 20);
-        int names = width_of(all, "name", 4);
-        printf("%-*s %-*s %-16s %-8s %-7s %-24s %s\n", ids, "ID", names, "NAME", "CLASS", "STATE",
-               "PID", "STARTED", "COMMAND");
-        for (size_t i = 0; i < json_array_size(all); i++) {
-            print_row(json_array_get(all, i), ids, names);
-        }
+        print_table(all);
     }
     json_decref(all);
     return rc < 0 ? fail(&err) : 0;
