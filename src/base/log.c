@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ static const char *log_role = "sallyport";
 static char log_id[80];
 static bool log_raw;
 static enum log_level log_max = LOG_WARN_;
+static bool log_named; /* the environment named the level */
 
 void log_open(const char *role, const char *id)
 {
@@ -24,8 +26,14 @@ void log_open(const char *role, const char *id)
     for (size_t i = 0; want != NULL && i < sizeof level_names / sizeof *level_names; i++) {
         if (strncmp(want, level_names[i], 4) == 0) {
             log_max = (enum log_level)i;
+            log_named = true;
         }
     }
+}
+
+void log_usual(enum log_level level)
+{
+    log_max = log_named ? log_max : level;
 }
 
 void log_terminal_raw(bool raw)
@@ -39,9 +47,11 @@ void log_line(const char *bytes, size_t len)
         {(void *)(uintptr_t)bytes, len},
         {log_raw ? "\r\n" : "\n", log_raw ? 2 : 1},
     };
-    /* A full or closed stderr must not stop the gate: the line is lost. */
-    ssize_t unused = writev(STDERR_FILENO, iov, 2);
-    (void)unused;
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&room, 1, 0) > 0) {
+        ssize_t unused = writev(STDERR_FILENO, iov, 2);
+        (void)unused;
+    }
 }
 
 void log_write(enum log_level level, const char *fmt, ...)

@@ -34,6 +34,7 @@ static const struct isolate_syscall allowed[] = {
     ISOLATE_ALLOW(read),
     ISOLATE_ALLOW(write),
     ISOLATE_ALLOW(writev),
+    ISOLATE_ALLOW(poll), /* whether a message has room */
     ISOLATE_ALLOW(close),
     ISOLATE_ALLOW(shutdown),
     ISOLATE_ALLOW(getsockname),

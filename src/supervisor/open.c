@@ -89,6 +89,9 @@ int supervisor_open(struct supervisor *s, int spec_fd)
     }
     s->app = supervisor_app(&spec);
     s->deploys = 1;
+    if (spec.mode == SPEC_UP) {
+        log_usual(LOG_INFO_); /* what the Worker's console says */
+    }
     isolate_process_title("sallyport-supervisor %s", spec.mode == SPEC_UP ? "up" : spec.id);
     return 0;
 }

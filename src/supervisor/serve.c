@@ -115,8 +115,11 @@ static void on_log(void *arg, struct span id, struct span level, struct span tex
     events_log(s->events, id, level, text);
     if (span_eq(level, SPAN_LIT("error"))) {
         log_error(SPAN_FMT, SPAN_ARG(text));
+    } else if (span_eq(level, SPAN_LIT("debug"))) {
+        log_debug(SPAN_FMT, SPAN_ARG(text));
     } else {
-        log_info(SPAN_FMT, SPAN_ARG(text));
+        log_info(SPAN_FMT,
+                 SPAN_ARG(text)); /* a warning too: the terminal of a run is its command's */
     }
 }
 

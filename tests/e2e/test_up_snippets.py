@@ -295,6 +295,7 @@ def test_get_only(worker, origin):
     assert worker.curl("GetOnly", "-X POST -d x https://api.example.test/p") == (405, "Method Not Allowed")
     assert not [r for r in origin.requests if r["path"] == "/p"]
     assert "Blocked POST to https://api.example.test/p" in worker.daemon.cli("logs").out
+    assert "sallyport: info: Blocked POST to https://api.example.test/p\n" in worker.daemon.said()
 
 
 def test_a_handler_for_one_host_for_a_while(worker, origin):

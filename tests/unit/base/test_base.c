@@ -8,10 +8,12 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/source.h"
 #include "loop/loop.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,6 +55,30 @@ static void error_reads_as_a_sentence(void **state)
     error_prefix(&err, "config");
     assert_string_equal(err.text, "config: open x: No such file or directory");
     assert_int_equal(error_set(NULL, 0, "nobody listens"), -1);
+}
+
+/* Nobody reads descriptor 2 any more: lines are lost, the caller goes on. */
+static void a_full_log_does_not_block(void **state)
+{
+    (void)state;
+    int pair[2];
+    assert_int_equal(pipe(pair), 0);
+    int kept = dup(STDERR_FILENO);
+    assert_int_equal(dup2(pair[1], STDERR_FILENO), STDERR_FILENO);
+    static char line[1024];
+    memset(line, 'x', sizeof line);
+    alarm(20); /* a write that blocked ends the test */
+    for (int i = 0; i < 200; i++) {
+        log_line(line, sizeof line);
+    }
+    alarm(0);
+    assert_int_equal(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+    char got[1025];
+    assert_int_equal(read(pair[0], got, sizeof got), sizeof got);
+    assert_int_equal(got[1024], '\n');
+    close(kept);
+    close(pair[0]);
+    close(pair[1]);
 }
 
 static void bytes_source_ends(void **state)
@@ -173,6 +199,7 @@ int main(void)
         cmocka_unit_test(buf_keeps_its_ceiling),
         cmocka_unit_test(buf_formats),
         cmocka_unit_test(error_reads_as_a_sentence),
+        cmocka_unit_test(a_full_log_does_not_block),
         cmocka_unit_test(bytes_source_ends),
         cmocka_unit_test(tasks_run_at_the_end_of_the_turn),
         cmocka_unit_test(what_came_before_an_error_is_read),
