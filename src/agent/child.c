@@ -29,21 +29,27 @@ static void signals_reset(void)
     }
 }
 
-int child_settle(const int fds[3], bool terminal, const char *cwd, const char **what)
+/* What each process does first, before its exec or its work. 0, or an errno value with *what.
+ * Async-signal-safe. */
+static int settle(const struct child *c, pid_t parent, const char **what)
 {
     *what = "start a session";
-    /* Where this is process 1 the kernel sees to it; elsewhere nothing may outlive it either. */
+    /* Where the parent is process 1 the kernel sees to it; elsewhere nothing may outlive it either,
+     * also when it ended before this was said. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || setsid() < 0) {
         return errno;
     }
+    if (getppid() != parent) {
+        _exit(CHILD_FAILED);
+    }
     *what = "hand over descriptors";
     for (int i = 0; i < 3; i++) {
-        if (dup2(fds[i], i) < 0) {
+        if (dup2(c->fds[i], i) < 0) {
             return errno;
         }
     }
     *what = "take the terminal";
-    if (terminal) {
+    if (c->terminal) {
         const int at = isatty(0) ? 0 : isatty(1) ? 1 : 2;
         if (ioctl(at, TIOCSCTTY, 0) != 0) {
             return errno;
@@ -53,8 +59,8 @@ int child_settle(const int fds[3], bool terminal, const char *cwd, const char **
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    *what = cwd;
-    return chdir(cwd) == 0 ? 0 : errno;
+    *what = c->cwd;
+    return chdir(c->cwd) == 0 ? 0 : errno;
 }
 
 /* Returns why not, an errno value. A text without #! is a shell's, as POSIX says of execvp. */
@@ -113,10 +119,11 @@ struct attempt {
 
 static __attribute__((noinline)) pid_t attempt_start(struct attempt *a)
 {
+    const pid_t parent = getpid();
     pid_t pid = vfork();
     if (pid == 0) {
         const char *what;
-        a->code = child_settle(a->child->fds, a->child->terminal, a->child->cwd, &what);
+        a->code = settle(a->child, parent, &what);
         a->what = what;
         if (a->code == 0) {
             a->what = NULL;
@@ -165,12 +172,13 @@ pid_t child_start(struct child *c, int *status, char *why, size_t why_size)
 
 pid_t child_fork(struct child *c, int (*work)(char **argv))
 {
+    const pid_t parent = getpid();
     const pid_t pid = fork();
     if (pid != 0) {
         return pid;
     }
     const char *what;
-    const int code = child_settle(c->fds, false, c->cwd, &what);
+    const int code = settle(c, parent, &what);
     if (code != 0) {
         dprintf(STDERR_FILENO, "%s: %s: where the call is made\n", strerrorname_np(code), what);
         _exit(1);

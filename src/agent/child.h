@@ -26,10 +26,6 @@ struct child {
 /* The pid, or 0: then why (one sentence) and status say what stood against it. */
 pid_t child_start(struct child *c, int *status, char *why, size_t why_size);
 
-/* What each process does first, before its exec or its work: session, terminal, descriptors,
- * signals, place. 0, or an errno value with *what. Async-signal-safe. */
-int child_settle(const int fds[3], bool terminal, const char *cwd, const char **what);
-
 /* The same for a process that runs `work` instead of a program. */
 pid_t child_fork(struct child *c, int (*work)(char **argv));
 
