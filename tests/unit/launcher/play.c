@@ -138,12 +138,11 @@ static bool play_command_started(struct play *p)
 
 bool play_go(struct play *p)
 {
-    struct error err;
     struct span field = span_str(PLAY_CA);
     char bytes[512];
     isolate_start_report_init(&p->start);
-    if (ipc_send_blocking(p->channel, LAUNCHER_GO, &field, 1, NULL, 0, &err) < 0) {
-        snprintf(p->failure, sizeof(p->failure), "%s", err.text);
+    if (ipc_send_blocking(p->channel, LAUNCHER_GO, &field, 1, NULL, 0, NULL) < 0) {
+        (void)play_receive(p, UINT16_MAX); /* it went before: its last words are still there */
         return false;
     }
     while (!p->start.started) {
