@@ -1,5 +1,6 @@
 """Many sandboxes at once: each its own CA and its own key, one change of a handler on all of them."""
 import pathlib
+import re
 from collections import Counter
 
 from conftest import gate_processes, processes_of, wait_for
@@ -42,20 +43,28 @@ export default {
 """
 
 
-def traces_of(user):
-    """What a sandbox leaves if it leaves something: processes, namespaces, mounts, sockets, files of ours."""
-    traces = Counter(line for line in open("/proc/self/mountinfo") if "sallyport" in line)
-    traces.update(title for _, title in gate_processes(user))
-    for base in ("/run/sallyport", "/dev/shm", user.private):
-        traces.update(p for p in pathlib.Path(base).rglob("*") if not p.is_relative_to(user.private / "up-state"))
-    namespaces = set()
+def namespaces():
+    """The network namespace of each process of the machine."""
+    found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                namespaces.add((entry / "ns/net").readlink())
+                found[int(entry.name)] = (entry / "ns/net").readlink()
             except OSError:
                 pass
-    traces.update(namespaces)
+    return found
+
+
+def traces_of(user, ids, made):
+    """What these sandboxes leave if they leave something: processes, their namespaces, mounts, sockets and files with
+    their names. Of other daemons of this machine nothing is looked at."""
+    ours = re.compile("|".join(map(re.escape, ids)))
+    traces = Counter(line for line in open("/proc/self/mountinfo") if ours.search(line))
+    traces.update(title for _, title in gate_processes(user))
+    for base in ("/run/sallyport", "/dev/shm"):
+        traces.update(p for p in pathlib.Path(base).rglob("*") if ours.search(str(p)))
+    traces.update(p for p in user.private.rglob("*") if not p.is_relative_to(user.private / "up-state"))
+    traces.update(set(namespaces().values()) & made)
     return traces
 
 
@@ -65,7 +74,8 @@ def test_a_hundred_at_once(user, up):
     daemon = up(folder)
     daemon.get("/keys?n=1")
     wait_for(lambda: len(processes_of(user, "sallyport-runtime")) == 2, 10, "the spare runtime")
-    before = traces_of(user)
+    idle = [title for _, title in gate_processes(user)]
+    files = set(user.private.rglob("*"))
     daemon.get(f"/keys?n={COUNT}")
     certificates = daemon.get(f"/make?n={COUNT}", timeout=180).json
     assert len(set(certificates)) == COUNT and all(len(c) == 64 for c in certificates)
@@ -73,8 +83,14 @@ def test_a_hundred_at_once(user, up):
     rows = daemon.instances()
     assert len(rows) == COUNT and len({r["id"] for r in rows}) == COUNT
     assert {r["name"] for r in rows} == {f"box-{i}" for i in range(COUNT)}
+    ids = [r["id"] for r in rows]
+    where = namespaces()
+    made = {where[r["pid"]] for r in rows}
+    assert len(made) == COUNT and where[daemon.pid] not in made
     daemon.get(f"/lock?n={COUNT}", timeout=60)
     assert daemon.get(f"/use?n={COUNT}", timeout=180).json == [" 403"] * COUNT
     daemon.get(f"/destroy?n={COUNT}", timeout=120)
     assert daemon.instances() == []
-    wait_for(lambda: not traces_of(user) - before, 20, "the end of every trace")
+    before = Counter(idle)
+    before.update(p for p in files if not p.is_relative_to(user.private / "up-state"))
+    wait_for(lambda: not traces_of(user, ids, made) - before, 20, "the end of every trace")
