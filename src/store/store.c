@@ -1,4 +1,5 @@
 #include "store/store.h"
+#include "base/log.h"
 #include "store/sqlite.h"
 
 #include <errno.h>
@@ -9,6 +10,16 @@
 static int run(struct db *db, sqlite3_stmt *st, struct error *err)
 {
     return st == NULL ? -1 : db_step(db, st, err);
+}
+
+/* What has expired is invisible already: dropping it is for the disk's sake, and no part of what
+ * was asked for. */
+static void purge(struct db *db)
+{
+    struct error err;
+    if (run(db, db_statement(db, DB_KV_PURGE, &err), &err) < 0) {
+        log_warn("KV: what has expired stays on the disk until the next put: %s", err.text);
+    }
 }
 
 static int kv_put(struct store *s, const struct store_put *put, struct error *err)
@@ -29,8 +40,10 @@ static int kv_put(struct store *s, const struct store_put *put, struct error *er
     sqlite3_bind_int64(st, 5, put->expires_s);
     rc = run(db, st, err);
     sqlite3_clear_bindings(st);
-    /* What has expired is invisible already; dropping it is for the disk's sake. */
-    return rc < 0 ? rc : run(db, db_statement(db, DB_KV_PURGE, err), err);
+    if (rc >= 0) {
+        purge(db);
+    }
+    return rc;
 }
 
 static int fill_entry(sqlite3_stmt *st, struct store_entry *out, struct error *err)

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,43 @@ static void a_damaged_file_is_named(void **state)
     assert_non_null(strstr(err.text, "damaged or not a database: move it aside"));
 }
 
+/* A row ends the statement with an error. */
+static int no_row(void *arg, int columns, char **values, char **names)
+{
+    (void)arg;
+    (void)columns;
+    (void)values;
+    (void)names;
+    return 1;
+}
+
+/* A disk that takes the new value and does not give the old ones up: the put holds. */
+static void a_put_holds_when_nothing_can_be_purged(void **state)
+{
+    struct here *h = *state;
+    char out[64];
+    char path[128];
+    sqlite3 *other;
+    assert_int_equal(put(h->s, "old", "v", (int64_t)time(NULL) - 1), 0);
+    snprintf(path, sizeof path, "%s/store.db", h->dir);
+    assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other,
+                                  "INSERT INTO kv VALUES (x'6e73', x'67', x'76', NULL, 1);"
+                                  "CREATE TRIGGER full BEFORE DELETE ON kv BEGIN"
+                                  " SELECT RAISE(ABORT, 'the disk is full'); END",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(put(h->s, "new", "v", 0), 0);
+    assert_int_equal(get(h->s, "new", out), 1);
+    assert_string_equal(out, "v");
+    assert_int_equal(get(h->s, "g", out), 0); /* not purged, and not seen */
+    assert_int_equal(sqlite3_exec(other, "DROP TRIGGER full", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(put(h->s, "new", "w", 0), 0);
+    assert_int_equal(sqlite3_exec(other, "SELECT 1 FROM kv WHERE key = x'67'", no_row, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+}
+
 #define WITH_STORE(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
 
 int main(void)
@@ -260,6 +298,7 @@ int main(void)
         WITH_STORE(values_come_back),
         WITH_STORE(a_second_process_sees_the_same),
         WITH_STORE(what_has_expired_is_absent),
+        WITH_STORE(a_put_holds_when_nothing_can_be_purged),
         WITH_STORE(lists_go_by_prefix_and_page),
         WITH_STORE(limits_are_told),
         WITH_STORE(states_are_kept),
