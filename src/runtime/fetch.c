@@ -136,7 +136,11 @@ bool fetch_start(struct version *v, const struct js_fetch *call)
     struct exchange *base = task_object(v->rt, call->base, TASK_EXCHANGE);
     FIELDS_SCRATCH struct error err;
     struct instance *inst = NULL;
-    struct fetch *f = task_instance(v->rt, call->task, &inst) ? calloc(1, sizeof *f) : NULL;
+    /* Our script chose the id; a Worker that patches Array.prototype has its hand in that. */
+    const bool id_free =
+        call->fetch >= 1 && call->fetch <= JS_FETCHES_MAX && v->fetches[call->fetch] == NULL;
+    struct fetch *f =
+        id_free && task_instance(v->rt, call->task, &inst) ? calloc(1, sizeof *f) : NULL;
     if (f == NULL) {
         if (call->body.kind == JS_BODY_SOURCE) {
             source_close(call->body.source);
@@ -155,6 +159,7 @@ bool fetch_start(struct version *v, const struct js_fetch *call)
     f->sandbox = call->sandbox;
     f->sandbox_port = call->port;
     v->fetches[f->id] = f;
+    v->fetch_top = f->id > v->fetch_top ? f->id : v->fetch_top;
     count(inst, 1);
     count(f->sandbox, 1);
     hop_request_init(&r);
@@ -194,14 +199,14 @@ void fetch_close(struct version *v, uint32_t id)
 
 void fetch_close_all(struct version *v)
 {
-    for (uint32_t id = 1; id <= JS_FETCHES_MAX; id++) {
+    for (uint32_t id = 1; id <= v->fetch_top; id++) {
         fetch_close(v, id);
     }
 }
 
 void fetch_orphan(struct version *v, const struct instance *inst)
 {
-    for (uint32_t id = 1; id <= JS_FETCHES_MAX; id++) {
+    for (uint32_t id = 1; id <= v->fetch_top; id++) {
         struct fetch *f = v->fetches[id];
         if (f != NULL) {
             f->inst = f->inst == inst ? NULL : f->inst;

@@ -52,7 +52,9 @@ struct runtime {
     struct loop_timer *warm;
     struct task tasks[JS_TASKS_MAX + 1];
     uint32_t task_next;
-    struct list idle; /* struct exchange.flow.node: memory for the next ones */
+    uint32_t task_count; /* that are not free */
+    uint32_t task_span;  /* ids are from 1..task_span: twice as many as were in use, at least */
+    struct list idle;    /* struct exchange.flow.node: memory for the next ones */
     uint32_t idle_count;
     uint64_t failures;           /* counts ids of failed handlers */
     bool confine;                /* false in tests only */

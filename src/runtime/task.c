@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define TASK_SPAN_FIRST 1024u
+
 struct rest {
     struct list node; /* in runtime.rests */
     struct instance *inst;
@@ -17,11 +19,16 @@ struct rest {
 uint32_t task_open(struct version *v, enum task_kind kind, void *object)
 {
     struct runtime *rt = v->rt;
-    for (uint32_t i = 0; i < JS_TASKS_MAX; i++) {
-        rt->task_next = rt->task_next % JS_TASKS_MAX + 1;
+    while (rt->task_span < JS_TASKS_MAX && rt->task_count >= rt->task_span / 2) {
+        rt->task_span = rt->task_span == 0 ? TASK_SPAN_FIRST : rt->task_span * 2;
+        rt->task_span = rt->task_span < JS_TASKS_MAX ? rt->task_span : JS_TASKS_MAX;
+    }
+    for (uint32_t i = 0; i < rt->task_span; i++) {
+        rt->task_next = rt->task_next % rt->task_span + 1;
         struct task *t = &rt->tasks[rt->task_next];
         if (t->kind == TASK_FREE) {
             *t = (struct task){object, (uint8_t)kind, v->slot};
+            rt->task_count++;
             return rt->task_next;
         }
     }
@@ -30,6 +37,7 @@ uint32_t task_open(struct version *v, enum task_kind kind, void *object)
 
 void task_close(struct runtime *rt, uint32_t task)
 {
+    rt->task_count -= rt->tasks[task].kind != TASK_FREE ? 1 : 0;
     rt->tasks[task] = (struct task){NULL, TASK_FREE, 0};
 }
 

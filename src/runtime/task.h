@@ -1,6 +1,6 @@
 /*
  * task: who is behind a task of JavaScript. Ids are of all versions together and are used again,
- * the oldest first.
+ * the oldest first; no more of them than twice what is needed, since JavaScript keeps a table.
  *
  *     open ──answered──► closed
  *       └──answered, goes on (waitUntil)──► rest ──over, TASK_REST_MS──► closed

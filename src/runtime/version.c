@@ -96,7 +96,7 @@ static void end_task(struct version *v, uint32_t task)
 void version_unload(struct version *v)
 {
     struct runtime *rt = v->rt;
-    for (uint32_t task = 1; task <= JS_TASKS_MAX; task++) {
+    for (uint32_t task = 1; task <= rt->task_span; task++) {
         if (rt->tasks[task].kind != TASK_FREE && rt->tasks[task].version == v->slot) {
             end_task(v, task);
         }
@@ -129,7 +129,7 @@ static bool done(const struct version *v)
             return false;
         }
     }
-    for (uint32_t task = 1; task <= JS_TASKS_MAX; task++) {
+    for (uint32_t task = 1; task <= rt->task_span; task++) {
         const struct task *t = &rt->tasks[task];
         if (t->kind != TASK_FREE && t->kind != TASK_OBJECT && t->version == v->slot) {
             return false;

@@ -27,6 +27,7 @@ struct version {
     uint64_t replaced_ms; /* monotonic; 0: it is the current one */
     struct list halves;   /* struct half.of_version */
     struct fetch *fetches[JS_FETCHES_MAX + 1];
+    uint32_t fetch_top; /* the highest id that was used */
 };
 
 struct version_code { /* lent for the call */

@@ -16,6 +16,7 @@ const CODINGS = { __proto__: null, gzip: 1, 'x-gzip': 1, deflate: 2, br: 3 };
 
 const fetches = [null];
 const freeIds = [];
+export let newestFetch = 0; // its id
 
 class Fetch {
   constructor(id) {
@@ -163,6 +164,7 @@ function start(request, task, target) {
     throw new TypeError('The fetch could not be started.');
   }
   addWork(task, f);
+  newestFetch = id;
   return f;
 }
 

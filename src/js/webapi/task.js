@@ -28,6 +28,8 @@ export class Task {
     this.prune = PRUNE_FIRST; // length of `work` at which what is closed leaves it
     this.controller = null; // made when someone asks for the signal
     this.reader = null; // of the native request body
+    this.older = null; // neighbours among those that are not over
+    this.newer = null;
   }
   get closedForBodies() {
     return this.over;
@@ -48,8 +50,29 @@ export class Task {
 }
 
 let sequence = 0;
-export const tasks = [];
+let newest = null;
+// By id. Dense from the start: the ids of a version that was deployed do not begin at 1, and the engine
+// would make a slow map of an array with holes.
+export const tasks = new Array(1024).fill(undefined);
 export let current = null;
+
+function join(task) {
+  while (tasks.length <= task.id) tasks[tasks.length] = undefined; // push() may be the Worker's
+  // The id is the host's: it may give it anew before we were told that a stream was closed.
+  if (tasks[task.id]) end(tasks[task.id]);
+  tasks[task.id] = task;
+  task.older = newest;
+  if (newest !== null) newest.newer = task;
+  newest = task;
+}
+
+function part(task) {
+  if (task.newer === null) newest = task.older;
+  else task.newer.older = task.older;
+  if (task.older !== null) task.older.newer = task.newer;
+  task.older = task.newer = null;
+  tasks[task.id] = undefined;
+}
 
 export function enter(task) {
   current = task;
@@ -59,18 +82,16 @@ export function nextSequence() {
   return ++sequence;
 }
 
-function newestBefore(seq, except) {
-  let found = null;
-  for (const t of tasks) {
-    if (t && t !== except && t.mayInherit() && t.seq < seq && (!found || t.seq > found.seq)) found = t;
-  }
-  return found;
+function newestBefore(seq) {
+  let t = newest;
+  while (t !== null && (t.seq >= seq || !t.mayInherit())) t = t.older;
+  return t;
 }
 
 // The task that new work belongs to, or null when none runs.
 export function owner() {
   if (current !== null && !current.over) return current;
-  return newestBefore(Infinity, null);
+  return newestBefore(Infinity);
 }
 
 export function addWork(task, item) {
@@ -95,17 +116,14 @@ export function isThenable(value) {
 
 export function beginObject(id, instance) {
   const task = new Task(id, instance, OBJECT);
-  if (tasks[id]) end(tasks[id]);
-  tasks[id] = task;
+  join(task);
   return task;
 }
 
 export function begin(id, instance, kind) {
   const task = new Task(id, instance, kind);
   running++;
-  // The id is the host's: it may give it anew before we were told that a stream was closed.
-  if (tasks[id]) end(tasks[id]);
-  tasks[id] = task;
+  join(task);
   current = task;
   return task;
 }
@@ -114,7 +132,7 @@ export function end(task) {
   if (task.over) return;
   task.over = true;
   if (task.kind !== OBJECT) running--;
-  if (tasks[task.id] === task) tasks[task.id] = undefined;
+  part(task);
   if (task.reader !== null) {
     task.reader.cancel();
     task.reader = null;
@@ -125,7 +143,7 @@ export function end(task) {
   for (let i = 0; i < work.length; i++) {
     const item = work[i];
     if (item.closed || item.task !== task) continue;
-    const heir = newestBefore(item.seq, task);
+    const heir = newestBefore(item.seq);
     if (heir) addWork(heir, item);
     else item.cancel();
   }

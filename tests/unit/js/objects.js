@@ -35,6 +35,7 @@ class Counter extends DurableObject {
   ticks() { let n = 0; const i = setInterval(() => { this.add(1000); if (++n === 2) clearInterval(i); }, 1); }
   async afterAwaits() { await null; await null; setTimeout(() => this.add(7), 4); (async () => { await null; await null; await null; this.mark = await (await fetch('https://up.example/late')).text(); })(); return 1; }
   marked() { return this.mark ?? null; }
+  begin(ms) { setTimeout(() => console.log('still here'), ms); fetch('https://up.example/').then(() => console.log('answered')); }
   async block(ms) {
     let done = false;
     const p = this.ctx.blockConcurrencyWhile(async () => { await new Promise((r) => setTimeout(r, ms)); done = true; return 'blocked'; });
@@ -98,6 +99,7 @@ class Entry extends WorkerEntrypoint {
 }
 
 const T = {};
+T.leaves = () => { setTimeout(() => {}, 60000); };
 async function rejects(promise) { try { await promise; } catch (e) { return e; } throw new Error('it did not reject'); }
 function throws(fn) { try { fn(); } catch (e) { return e; } throw new Error('it did not throw'); }
 const text = (e) => `${e.name}: ${e.message}`;

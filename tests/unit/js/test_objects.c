@@ -18,6 +18,8 @@ const char *__lsan_default_suppressions(void)
     return "leak:libjavascriptcoregtk-4.1.so\n";
 }
 
+#define S(x) SPAN_LIT(x)
+
 static struct js *engine;
 static struct fake_host host;
 
@@ -315,6 +317,86 @@ static void two_versions(void **state)
     js_unload(other.version);
 }
 
+static void wait_log(struct fake_host *h, const char *text)
+{
+    uint64_t deadline = clock_monotonic_ms() + 10000;
+    while (strstr(h->log, text) == NULL) {
+        assert_true(clock_monotonic_ms() < deadline);
+        fake_spin(h);
+    }
+}
+
+/* The engine is warmed up while an object works: neither its task nor its fetch is taken for one of
+ * the warm-up's own. */
+static void warming_up_touches_no_object(void **state)
+{
+    (void)state;
+    static struct fake_host other;
+    struct error err = {0};
+    struct buf facts;
+    buf_init(&facts, 4096);
+    other = (struct fake_host){.loop = host.loop, .status = 200};
+    other.version = load(&other);
+    struct js_instance_spec spec = {
+        .id = S("one"), .class_name = S("Counter"), .task = 1, .owner = &other};
+    struct js_instance *inst = js_instance_create(other.version, &spec, &facts, &err);
+    assert_non_null(inst);
+    js_call(inst, 2, S("begin"), S("[250]")); /* longer than the warm-up takes */
+    assert_true(other.calls[2].done);
+    assert_int_equal(other.fetch_count, 1);
+    wait_log(&other, "still here");
+    assert_true(other.fetches[1].open);
+    assert_null(strstr(other.log, "answered"));
+    js_fetch_done(other.version, 1, &(struct js_response){.status = 200});
+    wait_log(&other, "answered");
+    js_instance_destroy(inst);
+    js_unload(other.version);
+    buf_free(&facts);
+}
+
+static double leaving_cost_us(uint32_t object_task)
+{
+    static struct fake_host other;
+    struct error err = {0};
+    struct buf facts;
+    buf_init(&facts, 4096);
+    other = (struct fake_host){.loop = host.loop};
+    other.version = load(&other);
+    struct js_instance_spec spec = {
+        .id = S("one"), .class_name = S("Counter"), .task = object_task, .owner = &other};
+    struct js_instance *inst = js_instance_create(other.version, &spec, &facts, &err);
+    assert_non_null(inst);
+    serve(&other, 1, "leaves");
+    uint64_t t0 = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    for (int i = 0; i < 200; i++) {
+        other.results[1].done = false;
+        js_serve(other.version, 1);
+        assert_true(other.results[1].done);
+    }
+    double us = (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - t0) / 1000 / 200;
+    js_instance_destroy(inst);
+    js_unload(other.version);
+    buf_free(&facts);
+    return us;
+}
+
+/* What a request leaves behind is not looked for among all ids there are: those of a version that
+ * was deployed begin where the last one's were. */
+static void high_ids_cost_no_more(void **state)
+{
+    (void)state;
+    double low = 1e9;
+    double high = 1e9;
+    for (int i = 0; i < 5; i++) {
+        double us = leaving_cost_us(2);
+        low = us < low ? us : low;
+        us = leaving_cost_us(JS_TASKS_MAX);
+        high = us < high ? us : high;
+    }
+    printf("a request that leaves work: %.1f us; with the last id in use %.1f us\n", low, high);
+    assert_true(high < 8 * low);
+}
+
 static size_t resident_kib(void)
 {
     size_t pages = 0;
@@ -410,6 +492,8 @@ int main(void)
         TEST(alarms_and_calls),
         TEST(scheduled),
         TEST(two_versions),
+        TEST(warming_up_touches_no_object),
+        TEST(high_ids_cost_no_more),
         TEST(versions_do_not_leak),
         TEST(costs),
     };

@@ -45,6 +45,18 @@ static const char code[] =
     "    version + ' ' + await env.COUNT.getByName('one').add()),\n"
     "  '/hold': async (request, env) => { env.COUNT.getByName('one').hold();\n"
     "    return new Response(String(await env.COUNT.getByName('one').add())); },\n"
+    "  '/patched': async () => {\n"
+    "    const pop = Array.prototype.pop;\n"
+    "    const said = [];\n"
+    "    const ask = () => fetch('http://127.0.0.1:1/').catch((e) => { said.push(e.message); });\n"
+    "    await Promise.all([ask(), ask()]);\n"
+    "    for (const id of [0, 65536, 4294967295]) {\n"
+    "      Array.prototype.pop = () => id;\n"
+    "      const asked = ask();\n"
+    "      Array.prototype.pop = pop;\n"
+    "      await asked;\n"
+    "    }\n"
+    "    return new Response(said.slice(2).join()); },\n"
     "};\n"
     "module.exports = { Box, Count, default: { fetch: (request, env, ctx) =>\n"
     "  paths[new URL(request.url).pathname](request, env, ctx) } };\n";
@@ -236,6 +248,28 @@ static void a_module_without_fetch(void **state)
     assert_string_equal(t.reply.body, "The module's default export has no fetch()");
 }
 
+/* Our script chooses the id of a fetch by methods that the Worker can replace. */
+static void a_patched_array_names_no_fetch(void **state)
+{
+    (void)state;
+    get("app.test", "/patched");
+    assert_int_equal(t.reply.status, 200);
+    assert_string_equal(t.reply.body, "The fetch could not be started.,Too many fetches at once.,"
+                                      "Too many fetches at once.");
+}
+
+/* JavaScript has a table of them in each version. */
+static void ids_of_tasks_stay_low(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1500; i++) {
+        get("app.test", "/text");
+        assert_int_equal(t.reply.status, 201);
+    }
+    assert_int_equal(t.rt->task_span, 1024);
+    assert_true(t.rt->task_count < 8);
+}
+
 /* ---- deploys ---- */
 
 static void says(const char *version)
@@ -398,6 +432,8 @@ int main(void)
         TEST(a_client_that_leaves_aborts_its_request),
         TEST(a_client_has_no_tunnel_and_no_policy),
         TEST(a_module_without_fetch),
+        TEST(a_patched_array_names_no_fetch),
+        TEST(ids_of_tasks_stay_low),
         TEST(what_is_open_ends_in_its_own_code),
         TEST(objects_go_over),
         TEST(all_or_nothing),
