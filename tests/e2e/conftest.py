@@ -21,6 +21,7 @@ from origin import Authority, Origin  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("SALLYPORT_BUILD", ROOT / "build"))
+EXAMPLES = ROOT / "examples"
 WORKERS = pathlib.Path(__file__).parent / "workers"
 ACCOUNT = f"sallyport-e2e-{os.getpid()}"
 PROGRAMS = ("sallyport", "sallyport-supervisor", "sallyport-sidecar", "sallyport-runtime",
@@ -259,16 +260,28 @@ def live(user):
         run.close()
 
 
-@pytest.fixture(scope="session")
-def npm_packages(stage):
-    """The node_modules of workers/hono: hono, aws4fetch, jose, as its lock file pins them."""
-    folder = stage / "npm"
+def install(source, folder):
+    """The node_modules of a Worker of ours, as its lock file pins them."""
     folder.mkdir()
     for name in ("package.json", "package-lock.json"):
-        shutil.copy2(WORKERS / "hono" / name, folder / name)
+        shutil.copy2(source / name, folder / name)
     subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=folder,
                    check=True)
     return folder / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def npm_packages(stage):
+    """hono, aws4fetch, jose."""
+    return install(WORKERS / "hono", stage / "npm")
+
+
+@pytest.fixture(scope="session")
+def example_packages(stage):
+    """TypeScript, Cloudflare's types, and ours as `npm install --install-links` puts them."""
+    packages = install(EXAMPLES / "announcement", stage / "npm-types")
+    shutil.copytree(ROOT / "types", packages / "sallyport")
+    return packages
 
 
 @pytest.fixture

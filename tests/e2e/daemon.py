@@ -111,13 +111,14 @@ class Daemon:
         return self.child.returncode
 
 
-def copy_worker(user, source, packages):
-    """A Worker of this repository, with its packages beside it as npm puts them."""
+def copy_worker(user, source, packages=None):
+    """A Worker of this repository; packages: a node_modules beside it."""
     for path in source.rglob("*"):
         if path.is_file() and "node_modules" not in path.parts:
             user.write(f"{source.name}/{path.relative_to(source)}", path.read_text())
     folder = user.work / source.name
-    (folder / "node_modules").symlink_to(packages)
+    if packages is not None:
+        (folder / "node_modules").symlink_to(packages)
     return folder
 
 

@@ -1,4 +1,5 @@
-import { Sandbox, getSandbox, type OutboundHandlerContext } from "@cloudflare/sandbox";
+import type { OutboundHandlerContext } from "@cloudflare/containers";
+import { Sandbox, getSandbox } from "@cloudflare/sandbox";
 
 interface Env {
   API_TOKEN: string; // .dev.vars, or `sallyport secret put API_TOKEN`
