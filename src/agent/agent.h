@@ -87,8 +87,12 @@ int processes_timeout(struct agent *a);
 
 /* ---- sessions (session.c, shell.c) ---- */
 
+#define SESSION_TOO_MANY "session: too many: delete one"
+
 bool sessions_open(struct agent *a);
 struct session *session_find(struct agent *a, struct span name);
+/* Made when there is none of that name. NULL: too many of them. */
+struct session *session_take(struct agent *a, struct span name);
 void session_message(struct agent *a, struct ipc_message *msg);
 /* The arguments of a shell that runs `text`; with `leaves` it tells of its end by shell_left. */
 bool shell_words(struct agent *a, const char *text, bool leaves, struct words *out);

@@ -110,15 +110,15 @@ static bool read_message(struct agent *a, struct run *r, const struct ipc_messag
     const struct span *f = msg->fields;
     r->number = number_read(f[0]);
     r->command = f[7];
-    r->session = session_find(a, f[3]);
     if (a->process_count >= AGENT_PROCESSES_MAX) {
         return refuse(r, "run: too many processes at once");
     }
     if (a->ending != 0) {
         return refuse(r, "run: the sandbox is ending");
     }
+    r->session = session_take(a, f[3]);
     if (r->session == NULL) {
-        return refuse(r, "session: not found: create it first");
+        return refuse(r, SESSION_TOO_MANY);
     }
     return read_flags(r, f[1]) && read_place(a, r, f[5]) && read_words(a, r, f[6], f[7]) &&
            read_descriptors(a, r, msg);

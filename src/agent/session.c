@@ -52,6 +52,16 @@ struct session *session_find(struct agent *a, struct span name)
     return NULL;
 }
 
+/* NULL: too many, or out of memory. */
+struct session *session_take(struct agent *a, struct span name)
+{
+    struct session *s = session_find(a, name);
+    if (s == NULL && a->session_count < AGENT_SESSIONS_MAX) {
+        s = session_add(a, name, a->cwd);
+    }
+    return s;
+}
+
 static bool set_env(struct session *s, struct span env)
 {
     struct words over;
@@ -88,7 +98,7 @@ static const char *create(struct agent *a, const struct span *f)
         return "session: there is one of this name";
     }
     if (a->session_count >= AGENT_SESSIONS_MAX) {
-        return "session: too many: delete one";
+        return SESSION_TOO_MANY;
     }
     struct session *s = session_add(a, f[2], a->cwd);
     if (s == NULL || !set_env(s, f[4]) || !set_cwd(s, f[3])) {
@@ -102,9 +112,9 @@ static const char *create(struct agent *a, const struct span *f)
 
 static const char *change(struct agent *a, const struct span *f)
 {
-    struct session *s = session_find(a, f[2]);
+    struct session *s = session_take(a, f[2]);
     if (s == NULL) {
-        return "session: not found";
+        return SESSION_TOO_MANY;
     }
     return set_env(s, f[4]) && set_cwd(s, f[3]) ? NULL : "session: out of memory";
 }

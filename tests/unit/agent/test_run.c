@@ -80,7 +80,6 @@ static void refusals_say_why(void **state)
         {"", {"/tmp"}, NULL, NULL, 126, "/tmp: found but not executable"},
         {"", {"true"}, "/no/such", NULL, 125, "/no/such: No such file"},
         {"", {"true"}, "/etc/passwd", NULL, 125, "/etc/passwd: Not a directory"},
-        {"", {"true"}, NULL, "none", 125, "session: not found"},
         {"x", {"true"}, NULL, NULL, 125, "a flag that is not known"},
         {"", {NULL}, NULL, NULL, 125, "no command"},
         {"s", {"true", "more"}, NULL, NULL, 125, "no command"},
@@ -226,7 +225,11 @@ static void terminal_is_the_processes(void **state)
     driver_hear(&d);
     assert_int_equal(d.msg.type, AGENT_STARTED);
     char text[64] = {0};
-    assert_true(read(outer, text, sizeof text - 1) > 0);
+    for (size_t len = 0; strchr(text, '\n') == NULL;) {
+        ssize_t n = read(outer, text + len, sizeof text - 1 - len);
+        assert_true(n > 0);
+        len += (size_t)n;
+    }
     assert_string_equal(text, "yes\r\n");
     driver_hear(&d);
     assert_string_equal(driver_field(&d, 2), "0");

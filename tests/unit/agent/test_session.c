@@ -166,8 +166,24 @@ static void sessions_are_apart(void **state)
     assert_true(driver_call(&d, AGENT_SESSION, WORDS("delete", "other", "", ""), NULL));
     assert_false(driver_call(&d, AGENT_SESSION, WORDS("delete", "other", "", ""), NULL));
     assert_false(driver_call(&d, AGENT_SESSION, WORDS("delete", "", "", ""), NULL));
-    assert_false(driver_call(&d, AGENT_SESSION, WORDS("set", "other", "", ""), NULL));
     assert_false(driver_call(&d, AGENT_SESSION, WORDS("dance", "", "", ""), NULL));
+}
+
+static void a_session_is_made_by_its_first_use(void **state)
+{
+    (void)state;
+    driver_shell(&d, "used", "pwd; export U=1; cd /etc", &o);
+    char want[96];
+    snprintf(want, sizeof want, "%s\n", d.dir);
+    assert_string_equal(o.out, want);
+    driver_shell(&d, "used", "echo $U $PWD", &o);
+    assert_string_equal(o.out, "1 /etc\n");
+    assert_true(driver_call(&d, AGENT_SESSION, WORDS("set", "told", "/usr", ""), NULL));
+    driver_shell(&d, "told", "pwd", &o);
+    assert_string_equal(o.out, "/usr\n");
+    assert_false(driver_call(&d, AGENT_SESSION, WORDS("create", "used", "", ""), NULL));
+    assert_true(driver_call(&d, AGENT_SESSION, WORDS("delete", "used", "", ""), NULL));
+    assert_true(driver_call(&d, AGENT_SESSION, WORDS("delete", "told", "", ""), NULL));
 }
 
 static void sessions_have_a_ceiling(void **state)
@@ -183,6 +199,10 @@ static void sessions_have_a_ceiling(void **state)
     }
     assert_int_equal(made, 255);
     assert_non_null(strstr(driver_field(&d, 2), "too many"));
+    assert_false(driver_call(&d, AGENT_SESSION, WORDS("set", "more", "", ""), NULL));
+    driver_do(&d, &(struct ask){.flags = "s", .session = "more", .argv = WORDS("true")}, &o);
+    assert_int_equal(o.status, 125);
+    assert_non_null(strstr(o.why, "too many"));
     while (made-- > 0) {
         snprintf(name, sizeof name, "s%zu", made);
         assert_true(driver_call(&d, AGENT_SESSION, WORDS("delete", name, "", ""), NULL));
@@ -241,6 +261,7 @@ int main(void)
         cmocka_unit_test(what_was_said_for_one_command_goes),
         cmocka_unit_test(input_is_the_commands),
         cmocka_unit_test(sessions_are_apart),
+        cmocka_unit_test(a_session_is_made_by_its_first_use),
         cmocka_unit_test(sessions_have_a_ceiling),
         cmocka_unit_test(the_last_to_end_wins),
         cmocka_unit_test(environments_have_a_ceiling),
