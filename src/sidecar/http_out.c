@@ -158,7 +158,9 @@ void http_failed(struct client *c, enum gate_reset reason)
         return;
     }
     if (c->response == RESPONSE_BODY) {
-        /* No last chunk, no close_notify: the client must not take it for whole. */
+        /* What came of it leaves, but no last chunk and no close_notify: the client must not take
+         * it for whole. */
+        client_out_flush(c);
         client_cut(c);
     } else if (reason == GATE_RESET_UPSTREAM) {
         http_answer(c, 502, "protocol", "The upstream broke off.");
