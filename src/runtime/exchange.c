@@ -111,6 +111,7 @@ static struct exchange *exchange_open(struct door *door, uint32_t stream,
     ex->method = headers[req->header_count].name;
     ex->target = headers[req->header_count].value;
     ex->is_head = span_eq(ex->method, SPAN_LIT("HEAD"));
+    ex->empty_body = req->end && req->length == 0;
     ex->relay = (struct relay){.gate = door->gate, .stream = stream};
     buf_init(&ex->secrets, INJECT_TEXT_MAX);
     flow_open(&ex->flow, FLOW_EXCHANGE, door, stream);

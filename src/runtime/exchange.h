@@ -31,6 +31,7 @@ struct exchange {
     bool held;            /* not to be freed now */
     bool dead;            /* to be freed when it is not held any more */
     bool is_head;         /* the method is HEAD */
+    bool empty_body;      /* Content-Length: 0 */
     uint64_t deadline_ms; /* of the handler, monotonic; 0: none */
     uint32_t fetches;     /* of its handler, under way */
     struct span method;

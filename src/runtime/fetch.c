@@ -222,7 +222,9 @@ struct span fetch_url(const struct version *v, uint32_t id)
         return span_of("", 0);
     }
     if (f->url.href != NULL) {
-        return url_get_href(&f->url);
+        struct span href = url_get_href(&f->url);
+        const char *hash = memchr(href.ptr, '#', href.len);
+        return hash != NULL ? span_of(href.ptr, (size_t)(hash - href.ptr)) : href;
     }
     struct exchange *ex = fetch_exchange(f);
     return ex != NULL ? exchange_url(ex) : span_of("", 0);

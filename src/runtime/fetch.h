@@ -24,6 +24,7 @@ void fetch_close(struct version *v, uint32_t id);
  * made of is used up. */
 struct source *fetch_body(struct version *v, const struct js_body *body);
 
+/* Of the response: without a fragment. */
 struct span fetch_url(const struct version *v, uint32_t id);
 bool fetch_headers_text(const struct version *v, uint32_t id, struct buf *out);
 

@@ -40,6 +40,13 @@ bool fields_set(struct fields *f, struct span name, struct span value);
  * they are the transport's. */
 bool fields_apply(struct fields *f, const struct js_changes *changes);
 
+#define FIELDS_JOINED_MAX (128u * 1024u)
+
+/* Values of one name become one line, joined by ", ", where the name is one that every HTTP library
+ * knows (as workerd writes heads); of other names, and of Set-Cookie, each keeps its line. The new
+ * values are in text, which lives as long as the list is read. false: memory. */
+bool fields_join(struct fields *f, struct buf *text);
+
 /* Appends `name LF value LF` for each. */
 bool fields_text(const struct gate_header *items, size_t count, struct buf *out);
 

@@ -191,6 +191,32 @@ bool handler_denied(struct exchange *ex, const struct policy_verdict *v)
 
 /* ---- the answer ---- */
 
+/* -1: it is none, or one of more than 18 digits. */
+static int64_t number_of(struct span digits)
+{
+    int64_t n = digits.len > 0 && digits.len <= 18 ? 0 : -1;
+    for (size_t i = 0; n >= 0 && i < digits.len; i++) {
+        if (digits.ptr[i] < '0' || digits.ptr[i] > '9') {
+            return -1;
+        }
+        n = n * 10 + (digits.ptr[i] - '0');
+    }
+    return n;
+}
+
+/* What the changes say of Content-Length. Where no body follows it is told as it was set. */
+static int64_t length_named(const struct js_changes *changes, int64_t length)
+{
+    struct span log = changes->log;
+    struct js_change c;
+    while (log.len > 0 && js_change_next(&log, &c)) {
+        if (span_ieq(c.name, SPAN_LIT("content-length"))) {
+            length = c.op == '-' ? -1 : number_of(c.value);
+        }
+    }
+    return length;
+}
+
 /* Fills body and length; false: there is no memory for it. */
 static bool result_body(struct exchange *ex, const struct js_result *res,
                         struct exchange_response *out)
@@ -200,7 +226,8 @@ static bool result_body(struct exchange *ex, const struct js_result *res,
     out->head.length = -1;
     switch (res->body.kind) {
     case JS_BODY_NONE:
-        out->head.length = ex->is_head || res->status == 304 ? upstream_length : 0;
+        out->head.length =
+            ex->is_head || res->status == 304 ? length_named(&res->headers, upstream_length) : 0;
         return true;
     case JS_BODY_REQUEST:
         out->body = ex->inbound != NULL ? inbound_take(ex->inbound) : NULL;
@@ -240,11 +267,13 @@ static void answer_with(struct exchange *ex, const struct js_result *res)
     struct version *v = ex->version;
     FIELDS_SCRATCH struct fields f;
     f.count = 0;
+    struct buf joined;
+    buf_init(&joined, FIELDS_JOINED_MAX);
     struct exchange_response out = {.head = {.status = res->status}};
     size_t count = 0;
     const struct gate_header *base = res->base != 0 ? fetch_headers(v, res->base, &count) : NULL;
     bool ok = result_body(ex, res, &out) && fields_add_all(&f, base, count) &&
-              fields_apply(&f, &res->headers);
+              fields_apply(&f, &res->headers) && fields_join(&f, &joined);
     uint32_t given = res->body.kind == JS_BODY_RESPONSE ? res->body.id : 0;
     if (res->base != 0 || given != 0) {
         flow_peer_set(&ex->flow, fetch_peer(v, given != 0 ? given : res->base));
@@ -252,6 +281,7 @@ static void answer_with(struct exchange *ex, const struct js_result *res)
     if (!ok || res->status < 200 || res->status > 599) {
         source_close(out.body);
         fetch_close(v, given);
+        buf_free(&joined);
         exchange_handler_failed(ex, SPAN_LIT("the response holds what no response may carry"));
         return;
     }
@@ -260,6 +290,7 @@ static void answer_with(struct exchange *ex, const struct js_result *res)
     out.head.header_count = f.count;
     /* The list may point into a fetch, which therefore goes last; the exchange may be gone then. */
     exchange_respond(ex, &out);
+    buf_free(&joined);
     fetch_close(v, given);
 }
 

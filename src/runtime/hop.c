@@ -64,13 +64,16 @@ static int send(struct fetch *f, struct hop_request *r, int *connected, struct e
 {
     struct buf values;
     struct buf authority;
+    struct buf joined;
     buf_init(&values, INJECT_TEXT_MAX);
     buf_init(&authority, URL_HOST_MAX + 16);
+    buf_init(&joined, FIELDS_JOINED_MAX);
     struct span host = url_host_span(&f->host);
     bool named =
         buf_append_span(&authority, host) && (f->port == destination_default_port(f->secure) ||
                                               buf_appendf(&authority, ":%u", (unsigned)f->port));
-    int rc = named ? inject(f, r, &values, err) : error_set(err, 0, "out of memory");
+    int rc = named && fields_join(&r->fields, &joined) ? inject(f, r, &values, err)
+                                                       : error_set(err, 0, "out of memory");
     if (rc == 0) {
         struct upstream_request req = {
             .secure = f->secure,
@@ -95,6 +98,7 @@ static int send(struct fetch *f, struct hop_request *r, int *connected, struct e
     }
     buf_wipe(&values);
     buf_free(&authority);
+    buf_wipe(&joined);
     return rc;
 }
 
@@ -168,15 +172,13 @@ static const char *redirect_headers(struct fetch *f, struct hop_request *r, uint
     if (!fields_add_all(&r->fields, f->again, f->again_count)) {
         return "fetch failed: too many header fields";
     }
+    if (f->has_stream && status != 303) {
+        return "fetch failed: a redirect would send a stream body twice";
+    }
     if (redirect_method(status, r->method) == REDIRECT_BODY_DROP) {
+        /* Content-Type stays, as in workerd. */
         r->method = SPAN_LIT("GET");
         f->has_bytes = f->has_stream = false;
-        fields_remove(&r->fields, SPAN_LIT("content-type"));
-        fields_remove(&r->fields, SPAN_LIT("content-encoding"));
-        fields_remove(&r->fields, SPAN_LIT("content-language"));
-        fields_remove(&r->fields, SPAN_LIT("content-location"));
-    } else if (f->has_stream) {
-        return "fetch failed: a redirect would send a stream body twice";
     }
     if (!same_origin) {
         struct js_changes changes = {false, buf_span(&f->log)};

@@ -38,7 +38,7 @@ static struct span request_url(void *arg, uint32_t task)
 static bool request_has_body(void *arg, uint32_t task)
 {
     struct exchange *ex = exchange_of(arg, task);
-    return ex != NULL && ex->inbound != NULL;
+    return ex != NULL && (ex->inbound != NULL || ex->empty_body);
 }
 
 static bool request_headers(void *arg, uint32_t task, struct buf *out)
@@ -52,14 +52,17 @@ static bool request_headers(void *arg, uint32_t task, struct buf *out)
               (d->port == destination_default_port(d->secure) ||
                buf_appendf(out, ":%u", (unsigned)d->port)) &&
               buf_append_str(out, "\n") && fields_text(ex->headers, ex->header_count, out);
-    int64_t length = ex->inbound != NULL ? inbound_length(ex->inbound) : -1;
+    int64_t length = ex->inbound != NULL ? inbound_length(ex->inbound) : ex->empty_body ? 0 : -1;
     return ok && (length < 0 || buf_appendf(out, "content-length\n%lld\n", (long long)length));
 }
 
 static struct source *request_body(void *arg, uint32_t task)
 {
     struct exchange *ex = exchange_of(arg, task);
-    return ex != NULL && ex->inbound != NULL ? inbound_take(ex->inbound) : NULL;
+    if (ex == NULL || ex->inbound == NULL) {
+        return ex != NULL && ex->empty_body ? source_from_bytes(span_of("", 0)) : NULL;
+    }
+    return inbound_take(ex->inbound);
 }
 
 static struct span response_url(void *arg, uint32_t fetch)

@@ -34,6 +34,10 @@ static const char bundle[] =
     "  new URL(request.url).pathname, {headers: {authorization: env.TOKEN, 'x-key': env.TOKEN,\n"
     "  accept: 'text/x'}});\n"
     "by['echo-body.test'] = async (request) => new Response('got ' + await request.text());\n"
+    "by['null-body.test'] = async (request) => new Response([request.body === null,\n"
+    "  request.headers.get('content-length'), await request.text(), request.bodyUsed].join());\n"
+    "by['length.test'] = (request) => new Response(null, {headers: {'content-length':\n"
+    "  new URL(request.url).pathname.slice(1)}});\n"
     "by['pass-body.test'] = (request) => new Response(request.body);\n"
     "by['stream.test'] = () => fetch('http://origin.test/big');\n"
     "by['read-big.test'] = async () => new Response(\n"
@@ -209,6 +213,42 @@ static void redirect_of_a_passed_request_goes_back(void **state)
     assert_int_equal(t.reply.status, 302);
 }
 
+/* A body of no bytes is one, if the client said so. */
+static void empty_bodies_are_bodies(void **state)
+{
+    (void)state;
+    struct gate_request req = request("POST", "null-body.test", "/");
+    req.length = 0;
+    send_request(&req);
+    run();
+    assert_string_equal(t.reply.body, "false,0,,true");
+    req.length = -1;
+    send_request(&req);
+    run();
+    assert_string_equal(t.reply.body, "true,,,false");
+}
+
+static void head_tells_the_length_that_was_set(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method;
+        const char *target;
+        int64_t length;
+    } rows[] = {
+        {"HEAD", "/42", 42}, {"HEAD", "/0", 0},
+        {"HEAD", "/4x", -1}, {"HEAD", "/9999999999999999999", -1},
+        {"GET", "/42", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct gate_request req = request(rows[i].method, "length.test", rows[i].target);
+        send_request(&req);
+        run();
+        assert_int_equal(t.reply.status, 200);
+        assert_int_equal(t.reply.length, rows[i].length);
+    }
+}
+
 static void post(const char *host, size_t len)
 {
     struct gate_request req = request("POST", host, "/");
@@ -346,6 +386,8 @@ int main(void)
         TEST(redirect_elsewhere_drops_credentials),
         TEST(redirects_end),
         TEST(redirect_of_a_passed_request_goes_back),
+        TEST(empty_bodies_are_bodies),
+        TEST(head_tells_the_length_that_was_set),
         TEST(bodies),
         TEST(head_keeps_its_length),
         TEST(named_handler_with_params),

@@ -169,6 +169,32 @@ static void fields_replace_every_spelling(void **state)
     assert_true(span_eq(f.items[1].name, S("accept")));
 }
 
+static void known_names_take_one_line(void **state)
+{
+    (void)state;
+    struct fields f = {.count = 0};
+    struct buf text;
+    struct buf out;
+    buf_init(&text, FIELDS_JOINED_MAX);
+    buf_init(&out, 4096);
+    static const char *const in[][2] = {
+        {"Cookie", "a=1"}, {"x-a", "1"},        {"cookie", "b=2"},    {"X-A", "2"},
+        {"Accept", ""},    {"Set-Cookie", "1"}, {"set-cookie", "2"},  {"accept", "x"},
+        {"COOKIE", "c=3"}, {"elcarp", "y"},     {"x_forwarded", "1"}, {"accept", "y"},
+    };
+    for (size_t i = 0; i < sizeof in / sizeof in[0]; i++) {
+        assert_true(fields_add(&f, span_str(in[i][0]), span_str(in[i][1])));
+    }
+    assert_true(fields_join(&f, &text));
+    assert_true(fields_text(f.items, f.count, &out));
+    assert_true(buf_append(&out, "", 1));
+    assert_string_equal(buf_span(&out).ptr,
+                        "Cookie\na=1, b=2, c=3\nx-a\n1\nX-A\n2\nAccept\nx, y\n"
+                        "Set-Cookie\n1\nset-cookie\n2\nelcarp\ny\nx_forwarded\n1\n");
+    buf_free(&text);
+    buf_free(&out);
+}
+
 static void redirect_rules(void **state)
 {
     (void)state;
@@ -374,6 +400,7 @@ int main(void)
         cmocka_unit_test(destination_refuses_headers_out_of_place),
         cmocka_unit_test(another_origin_gets_no_credential),
         cmocka_unit_test(fields_replace_every_spelling),
+        cmocka_unit_test(known_names_take_one_line),
         cmocka_unit_test(redirect_rules),
         cmocka_unit_test(inject_sets_and_names),
         cmocka_unit_test(secrets_hold_what_a_header_may),
