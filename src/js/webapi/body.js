@@ -1,7 +1,7 @@
 // Bodies: native ones that only C holds until someone reads them, bytes, and streams. Request and
 // Response keep theirs in a BodySlot.
 
-import { enter } from './task.js';
+import { enter, otherRequest, refuseLoading } from './task.js';
 import { URLSearchParams } from './url.js';
 import { Blob, FormData, formParse, formWrite } from './form.js';
 
@@ -53,7 +53,7 @@ export class NativeBody {
     });
     if (chunk === null || chunk === false) {
       this.forget();
-      if (chunk === false) throw new TypeError('Network connection lost.');
+      if (chunk === false) throw new Error('Network connection lost.');
     }
     return chunk;
   }
@@ -85,7 +85,7 @@ export class NativeBody {
 }
 
 function gone() {
-  return new TypeError('The body belongs to a request that is over, or was taken already.');
+  return otherRequest('the body belongs to a request that is over, or was taken already');
 }
 
 export function bodyReady(number) {
@@ -184,6 +184,7 @@ function typed(type, state) {
 // The state of what a constructor was given.
 export function extractBody(init) {
   if (init === null || init === undefined) return typed(null, null);
+  refuseLoading();
   if (typeof init === 'string') return typed('text/plain;charset=UTF-8', new BytesBody(init));
   if (init instanceof URLSearchParams) {
     return typed('application/x-www-form-urlencoded;charset=UTF-8', new BytesBody(`${init}`));
@@ -308,6 +309,7 @@ export class BodySlot {
   async consume() {
     const state = this.load();
     if (state === null) return new Uint8Array(0);
+    if (state.owner?.closedForBodies === true && !this.used) throw gone();
     if (this.used || !state.untouched()) throw used();
     this.used = true;
     return readAll(state);

@@ -1,6 +1,7 @@
 // crypto: random values here; subtle, its keys and its globals are evaluated on first use.
 
 import { DOMException } from './events.js';
+import { refuseLoading } from './task.js';
 
 const RANDOM_MAX = 65536;
 
@@ -15,6 +16,7 @@ export function isCryptoKey(value) {
 }
 
 function fillRandom(bytes) {
+  refuseLoading();
   if (bytes.length !== 0 && !native.random(bytes)) {
     throw new DOMException('No random bytes could be had.', 'OperationError');
   }

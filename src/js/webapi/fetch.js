@@ -5,7 +5,7 @@ import { Headers } from './headers.js';
 import { sendStream } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
-import { OBJECT, addWork, enter, nextSequence, noTask, owner } from './task.js';
+import { OBJECT, addWork, enter, nextSequence, noTask, otherRequest, owner } from './task.js';
 
 const FETCHES_MAX = 65535;
 const FLAG_REPLACE = 4, BODY_SHIFT = 3;
@@ -42,12 +42,12 @@ class Fetch {
   }
   headerText() {
     if (this.kept !== null) return this.kept[0];
-    if (this.state !== OPEN) throw new TypeError('The response belongs to work that is over.');
+    if (this.state !== OPEN) throw otherRequest('the response belongs to work that is over');
     return native.responseHeaders(this.id);
   }
   responseUrl() {
     if (this.kept !== null) return this.kept[1];
-    if (this.state !== OPEN) throw new TypeError('The response belongs to work that is over.');
+    if (this.state !== OPEN) throw otherRequest('the response belongs to work that is over');
     return native.responseUrl(this.id);
   }
   // Content-Encoding as it came from upstream, in lower case.
@@ -111,7 +111,7 @@ export function packBody(slot, task, headers, finish) {
   }
   if (state.stream !== null) state.stream.getReader(); // whoever holds it sees it locked
   if (state.owner.closedForBodies) {
-    throw new TypeError('The body belongs to work that is over.');
+    throw otherRequest('the body belongs to work that is over');
   }
   state.touched = true;
   return { kind: state.kind, value: state.id, given: state.kind === RESPONSE ? state.owner : null };
@@ -130,6 +130,7 @@ export const NO_BODY = { kind: NONE, value: null, given: null };
 
 // target: null for the world, or {instance, port}: a server inside that instance's sandbox.
 function start(request, task, target) {
+  const url = Request.ownUrl(request);
   const id = freeIds.length !== 0 ? freeIds.pop() : fetches.length;
   if (id > FETCHES_MAX) throw new Error('Too many fetches at once.');
   const f = new Fetch(id);
@@ -139,7 +140,7 @@ function start(request, task, target) {
   const base = facts !== null && !facts.task.over ? facts : null;
   if (base === null && facts !== null) {
     f.release();
-    throw new TypeError('The request is over: it can no longer be sent.');
+    throw otherRequest('the request is over and can no longer be sent');
   }
   const replace = base === null || !Headers.isBase(headers, base);
   let body;
@@ -156,7 +157,7 @@ function start(request, task, target) {
     (body.kind << BODY_SHIFT);
   const started = native.fetch(
     id, task.id, base === null ? 0 : base.task.id, flags, log === '' ? null : log,
-    Request.ownMethod(request), Request.ownUrl(request), body.value,
+    Request.ownMethod(request), url, body.value,
     target === null ? 0 : target.instance.number, target === null ? 0 : target.port);
   if (body.given !== null) body.given.release();
   if (!started) {

@@ -10,7 +10,7 @@ import { DENIED, NAMED, classNamed, handlers, placedError } from './module.js';
 import { Request, RequestFacts } from './request.js';
 import { Response } from './response.js';
 import {
-  CALL, HANDLER, WORKER, answered, begin, end, endWhenDone, enter, runningTasks, tasks,
+  CALL, HANDLER, WORKER, answered, begin, end, endWhenDone, enter, otherRequest, runningTasks, tasks,
 } from './task.js';
 import { fetchTarget } from './entrypoints.js';
 import { env } from './env.js';
@@ -82,7 +82,7 @@ export function finish(task, response) {
     let body = packBody(Response.slot(response), task, headers, sent);
     if (body === null) body = { kind: RESPONSE, value: fetched.id, given: fetched };
     if (body.given === fetched && fetched !== null && fetched.closed) {
-      throw new TypeError('The response belongs to work that is over.');
+      throw otherRequest('the response belongs to work that is over');
     }
     // workerd would compress it; uncompressed is right for every client.
     if ((body.kind === BYTES || body.kind === SOURCE) && !Response.isManual(response) &&

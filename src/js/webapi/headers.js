@@ -4,7 +4,8 @@
 import { logWarn } from './log.js';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const BAD_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
+const BAD_VALUE = /[\0-\x08\n-\x1f\x7f]/;
+const WIDE = /[^\0-\xff]/;
 const EDGE_SPACE = /^[\t\n\r ]+|[\t\n\r ]+$/g;
 const NAMES_MAX = 1000;
 const LOG_MAX = 32768;
@@ -23,15 +24,33 @@ export function lowerName(name) {
   return lower;
 }
 
+// names whose null was told
+const told = new Set();
+
+function tellNull(name) {
+  if (told.has(name) || told.size >= NAMES_MAX) return;
+  told.add(name);
+  logWarn(`headers: the value of ${name} is null and goes out as "null"`);
+}
+
 function cleanValue(name, value) {
-  if (value === null) logWarn(`headers: the value of ${name} is null and goes out as "null"`);
+  if (value === null) tellNull(`${name}`);
   value = `${value}`;
   const c = value.charCodeAt(0), d = value.charCodeAt(value.length - 1);
   if (c <= 32 || d <= 32) value = value.replace(EDGE_SPACE, '');
   if (BAD_VALUE.test(value)) {
-    throw new TypeError(`Invalid value of header ${name}: a control character or one above U+00FF`);
+    throw new TypeError(`Invalid value of header ${name}: it holds a control character`);
   }
+  if (!anyWide && WIDE.test(value)) anyWide = true;
   return value;
+}
+
+// A value with characters that Latin-1 has not leaves as UTF-8.
+let anyWide = false;
+
+function asBytes(log) {
+  if (!anyWide || !WIDE.test(log)) return log;
+  return log.split('\n').map((line) => (WIDE.test(line) ? native.latin1Decode(native.utf8Encode(line)) : line)).join('\n');
 }
 
 export const MUTABLE = 0, IMMUTABLE = 1;
@@ -82,7 +101,7 @@ export class Headers {
     return h.#base !== null && h.#base === base && h.#log.length <= LOG_MAX;
   }
   static log(h, base) {
-    return Headers.isBase(h, base) ? h.#log : serialise(h.#load());
+    return asBytes(Headers.isBase(h, base) ? h.#log : serialise(h.#load()));
   }
   static mayDiffer(h, base, name) {
     return h.#base !== base || name.test(h.#log);

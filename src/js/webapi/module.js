@@ -8,6 +8,7 @@ import { exportAll, isEntrypointClass } from './entrypoints.js';
 import { bindModule, boundClasses } from './env.js';
 
 import { errorText } from './inspect.js';
+import { setLoading } from './task.js';
 import { setWorker } from './worker.js';
 
 export const STATIC = 0, NAMED = 1, DENIED = 2;
@@ -32,12 +33,15 @@ export function placedError(e) {
 // null, or the text of what it threw.
 export function evaluateModule(fn) {
   const module = { exports: {} };
+  setLoading(true);
   try {
     fn.call(undefined, module, module.exports, requireModule);
     exported = module.exports ?? {};
     return null;
   } catch (e) {
     return placedError(e);
+  } finally {
+    setLoading(false);
   }
 }
 

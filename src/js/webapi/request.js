@@ -55,22 +55,21 @@ function normalMethod(method) {
   return UPPER.has(upper) ? upper : method;
 }
 
-export function fetchUrl(text) {
-  let url;
+// Any URL makes a Request; which can be fetched is told when it is sent.
+const FETCHABLE = /^https?:\/\/[^/@*!]+\//;
+
+function refuseUrl(text) {
+  const { protocol, hostname } = new URL(text);
+  if ((protocol === 'http:' || protocol === 'https:') && !/[*!]/.test(hostname)) return;
+  throw new TypeError(`Fetch API cannot load: ${text}`);
+}
+
+function requestUrl(text) {
   try {
-    url = new URL(text);
+    return new URL(text).href;
   } catch {
     throw new TypeError(`Invalid URL: ${text}`);
   }
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new TypeError(`Fetch API cannot load: ${url.protocol} is not http: or https:`);
-  }
-  if (/[*!]/.test(url.hostname)) throw new TypeError(`Invalid host: ${url.hostname}`);
-  if (url.username !== '' || url.password !== '') {
-    url.username = '';
-    url.password = '';
-  }
-  return url;
 }
 
 export class Request {
@@ -103,7 +102,7 @@ export class Request {
       if (!hasInit || init.headers === undefined) this.#headers = Headers.copy(input.#headers);
       if (!ownBody) this.#slot.moveFrom(input.#slot);
     } else {
-      this.#url = fetchUrl(`${input}`).href;
+      this.#url = requestUrl(`${input}`);
       this.#method = 'GET';
     }
     if (hasInit) this.#apply(init, ownBody);
@@ -165,6 +164,7 @@ export class Request {
   // As it is sent: a fragment stays here.
   static ownUrl(r) {
     if (r.#url === null) return null;
+    if (!FETCHABLE.test(r.#url)) refuseUrl(r.#url);
     const hash = r.#url.indexOf('#');
     return hash < 0 ? r.#url : r.#url.slice(0, hash);
   }

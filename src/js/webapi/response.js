@@ -28,7 +28,7 @@ export class Response {
   #slot = new BodySlot();
   #fetch = null; // Fetch, when it came from upstream
   #status = 200;
-  #statusText = null; // null: the usual one of a fetched status
+  #statusText = ''; // null: the usual one of a fetched status
   #headers = null;
   #flags = 0; // 1: has a body, 2: was redirected
   #type = 'default';
@@ -40,13 +40,14 @@ export class Response {
     if (init !== undefined && init !== null) {
       if (init.status !== undefined) this.#status = toStatus(init.status);
       if (init.statusText !== undefined) this.#statusText = toReason(init.statusText);
-      if (init.encodeBody === 'manual') this.#encodeBody = 'manual';
+      if (init.encodeBody !== undefined) this.#encodeBody = toEncodeBody(init.encodeBody);
       headers = init.headers;
     }
     this.#headers = Headers.is(headers) ? Headers.copy(headers) : new Headers(headers ?? undefined);
     if (body !== null && body !== undefined) {
       if (NULL_BODY.has(this.#status)) {
-        throw new TypeError(`Response with null body status (${this.#status}) cannot have a body.`);
+        if (body === '') return; // workerd lets the empty string pass
+        throw new TypeError('Response with null body status (101, 204, 205, or 304) cannot have a body.');
       }
       this.#slot.state = extractBody(body);
       const type = extractedType;
@@ -60,6 +61,7 @@ export class Response {
     const r = new Response(INTERNAL);
     r.#fetch = fetch;
     r.#status = status;
+    r.#statusText = null;
     r.#flags = flags;
     r.#headers = Headers.native(fetch, IMMUTABLE);
     if (flags & 1) r.#slot.setLazy(fetch);
@@ -115,7 +117,7 @@ export class Response {
   }
   get statusText() {
     if (this.#statusText !== null) return this.#statusText;
-    return this.#type === 'error' ? '' : REASONS.get(this.#status) ?? '';
+    return REASONS.get(this.#status) ?? '';
   }
   get headers() {
     return this.#headers;
@@ -155,12 +157,19 @@ export class Response {
 mixinBody(Response, Response.slot);
 
 function toStatus(status) {
-  const n = Number(status);
-  if (!Number.isInteger(n) || n < 200 || n > 599) {
+  const n = Math.trunc(Number(status));
+  if (!(n >= 200 && n <= 599)) {
     throw new RangeError(
-      `Responses may only be constructed with status codes in the range 200 to 599, not ${status}.`);
+      'Responses may only be constructed with status codes in the range 200 to 599, inclusive.');
   }
   return n;
+}
+
+function toEncodeBody(value) {
+  if (value !== 'manual' && value !== 'automatic') {
+    throw new TypeError(`encodeBody: unexpected value: ${value}`);
+  }
+  return value;
 }
 
 function toReason(text) {

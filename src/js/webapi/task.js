@@ -199,7 +199,26 @@ export function runJob() {
   return next < jobs.length;
 }
 
+// While the module is evaluated there is no work that anything could belong to.
+export let loading = false;
+
+export function setLoading(value) {
+  loading = value;
+}
+
+const GLOBAL_SCOPE = 'Disallowed operation called within global scope. Asynchronous I/O (ex: fetch() or ' +
+  'connect()), setting a timeout, and generating random values are not allowed within global scope. To fix ' +
+  'this error, perform this operation within a handler.';
+
+export function refuseLoading() {
+  if (loading) throw new Error(GLOBAL_SCOPE);
+}
+
 export function noTask(what) {
-  return new Error(
-    `${what} is not possible here: it needs a request or a call that is still running`);
+  return new Error(loading ? GLOBAL_SCOPE
+    : `${what} is not possible here: it needs a request or a call that is still running`);
+}
+
+export function otherRequest(what) {
+  return new Error(`Cannot perform I/O on behalf of a different request: ${what}.`);
 }

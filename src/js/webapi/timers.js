@@ -11,12 +11,13 @@ let lastId = 0;
 let dead = 0; // cancelled ones that may still stand in the heap
 
 class Timer {
-  constructor(id, fn, args, due, every) {
+  constructor(id, fn, args, delay, repeat) {
     this.id = id;
     this.fn = fn;
     this.args = args;
-    this.due = due;
-    this.every = every; // -1: once
+    this.delay = delay;
+    this.repeat = repeat;
+    this.due = native.now() + delay;
     this.seq = nextSequence();
     this.task = null;
     this.closed = false;
@@ -84,22 +85,74 @@ export function startTimerOf(task, fn, delay, args, repeat = false) {
   if (!(delay >= 0)) delay = 0;
   if (delay > DELAY_MAX) delay = 1;
   if (repeat && delay < 1) delay = 1;
-  const timer = new Timer(++lastId, fn, args, native.now() + delay, repeat ? delay : -1);
+  const timer = new Timer(++lastId, fn, args, delay, repeat);
   byId.set(timer.id, timer);
   addWork(task, timer);
   push(timer);
   return timer;
 }
 
+// Its time begins anew. The heap orders by `due`: the place that it had goes to a dead twin.
+function restart(timer) {
+  if (timer.closed) return;
+  const at = heap.indexOf(timer);
+  if (at < 0) return;
+  heap[at] = { due: timer.due, seq: timer.seq, closed: true };
+  dead++;
+  timer.due = native.now() + timer.delay;
+  push(timer);
+}
+
 export function clearTimer(id) {
   byId.get(Number(id))?.cancel();
 }
 
+// What code holds of a timer, as Node's: its number where one is asked for. Nothing here waits for
+// timers, so ref and unref only keep what they were told.
+export class Timeout {
+  #timer;
+  #ref = true;
+  constructor(timer) {
+    this.#timer = timer;
+  }
+  ref() {
+    this.#ref = true;
+    return this;
+  }
+  unref() {
+    this.#ref = false;
+    return this;
+  }
+  hasRef() {
+    return this.#ref;
+  }
+  refresh() {
+    restart(this.#timer);
+    return this;
+  }
+  close() {
+    this.#timer.cancel();
+    return this;
+  }
+  [Symbol.toPrimitive]() {
+    return this.#timer.id;
+  }
+  [Symbol.dispose]() {
+    this.#timer.cancel();
+  }
+}
+
+function timeout(fn, delay, args, repeat) {
+  const task = owner();
+  if (task === null) throw noTask('A timer');
+  return new Timeout(startTimerOf(task, fn, delay, args, repeat));
+}
+
 export function setTimeout(fn, delay = 0, ...args) {
-  return startTimer(callable(fn, 'setTimeout'), delay, args);
+  return timeout(callable(fn, 'setTimeout'), delay, args, false);
 }
 export function setInterval(fn, delay = 0, ...args) {
-  return startTimer(callable(fn, 'setInterval'), delay, args, true);
+  return timeout(callable(fn, 'setInterval'), delay, args, true);
 }
 export function clearTimeout(id) {
   clearTimer(id);
@@ -132,8 +185,8 @@ export function timerDue() {
   if (wait(heap[0]) > 0) return wait(heap[0]);
   const timer = pop();
   enter(timer.task);
-  if (timer.every >= 0) {
-    timer.due = native.now() + timer.every;
+  if (timer.repeat) {
+    timer.due = native.now() + timer.delay;
     push(timer);
   } else {
     timer.cancel();

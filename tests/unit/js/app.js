@@ -101,6 +101,15 @@ H.env = (request, env) => Response.json({ v: env.VAR, o: env.OBJ, s: env.SECRET,
 H.log = (request, env) => { console.log('hello %s', 'you', { a: [1, 'x'], m: new Map([[1, 2]]) }, null); console.error(new Error('logged')); console.log(env); return new Response(''); };
 H.unhandled = () => { Promise.reject(new Error('nobody caught')); return new Response('ok'); };
 H.nullHeader = (request) => { const r = new Request(request); r.headers.set('x-key', null); return fetch(r); };
+H.wideHeader = (request) => { const r = new Request(request); r.headers.set('x-key', '\u20ac'); r.headers.set('x-e', '\u00e9'); return fetch(r); };
+H.refreshed = async () => {
+  const order = [];
+  const late = setTimeout(() => order.push('late'), 3).unref();
+  setTimeout(() => order.push('early'), 4);
+  setTimeout(() => late.refresh(), 2);
+  await new Promise((r) => setTimeout(r, 12));
+  return new Response(`${order} ${late.hasRef()}`);
+};
 H.keep = (request) => { if (!H.kept) { H.kept = request; return new Response('kept'); } return new Response(H.kept.url); };
 H.keepResponse = async (request) => { H.response ??= await fetch(request); return H.response; };
 H.wait = async (request) => { H.gate = Promise.withResolvers(); await H.gate.promise; const r = await fetch('https://up.example/after'); return r; };

@@ -555,6 +555,11 @@ static void logging(void **state)
     struct fake_result *r = run("nullHeader");
     assert_string_equal(host.fetches[r->body_id].log, "=x-key\nnull\n");
     assert_non_null(strstr(host.log, "1 headers: the value of x-key is null"));
+    reset(NULL);
+    r = run("wideHeader");
+    assert_string_equal(host.fetches[r->body_id].log, "=x-key\n\xe2\x82\xac\n=x-e\n\xe9\n");
+    reset(NULL);
+    assert_string_equal(run("refreshed")->body, "early,late false");
 }
 
 static void odds_and_ends(void **state)
@@ -637,9 +642,24 @@ static void load_errors_have_a_place(void **state)
     app.bundle = SPAN_LIT("require('nothing')");
     assert_null(js_load(engine, &app, &fake_host_table, &host, &err));
     assert_non_null(strstr(err.text, "Cannot find module 'nothing'"));
-    app.bundle = SPAN_LIT("fetch('https://x.example/').catch(() => {}); setTimeout(() => {}, 1)");
+    static const char *const global[] = {
+        "fetch('https://x.example/').catch(() => {}); setTimeout(() => {}, 1)",
+        "new Response('x')",
+        "new Request('https://x.example/', {method: 'POST', body: 'x'})",
+        "crypto.randomUUID()",
+        "crypto.getRandomValues(new Uint8Array(1))",
+        "AbortSignal.timeout(1)",
+    };
+    for (size_t i = 0; i < sizeof global / sizeof global[0]; i++) {
+        app.bundle = span_str(global[i]);
+        assert_null(js_load(engine, &app, &fake_host_table, &host, &err));
+        assert_non_null(strstr(err.text, "Disallowed operation called within global scope"));
+    }
+    app.bundle =
+        SPAN_LIT("new Response(null); new Headers({a: '1'}); new Request('https://x.example/');"
+                 "try { new Response('x') } catch (e) { if (e.name === 'Error') throw 'caught' }");
     assert_null(js_load(engine, &app, &fake_host_table, &host, &err));
-    assert_non_null(strstr(err.text, "needs a request"));
+    assert_non_null(strstr(err.text, "caught"));
     app.bundle = SPAN_LIT("let x = ;");
     assert_null(js_load(engine, &app, &fake_host_table, &host, &err));
     assert_non_null(strstr(err.text, "SyntaxError"));
