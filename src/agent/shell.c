@@ -2,9 +2,9 @@
  * shell: what one command of a session leaves to the next.
  *
  * A shell's variables are nobody's but its own. So each shell has an EXIT trap that runs this
- * program as `agent snapshot PID`: it has the shell's exported variables as its environment and
- * the shell's directory as its own, says so by a signal, and lives until both were read from /proc.
- * The shell then ends as it would have: with its own status, or of its signal.
+ * program as `agent snapshot PID`: it has the shell's exported variables and its functions as its
+ * environment and the shell's directory as its own, says so by a signal, and lives until both were
+ * read from /proc. The shell then ends as it would have: with its own status, or of its signal.
  *
  * A trap of the user's for EXIT runs too, after ours. What `exec` replaces leaves nothing.
  */
@@ -21,9 +21,14 @@
 
 #define TELL_SECONDS 5 /* how long a shell's end waits for an agent that has other work */
 
-/* $1 is the user's text. __sallyport_end keeps $?; the `if` keeps `set -e` from ending the trap. */
+/* $1 is the user's text. __sallyport_end keeps $?; the `if` keeps `set -e` from ending the trap.
+ * Functions go with the environment, exported: to list them costs a fork, so only a text that may
+ * have defined one pays for it. */
 static const char bash_script[] =
-    "__sallyport_end() { local s=$?; '%s' snapshot %d 2>/dev/null; return $s; }; "
+    "__sallyport_text=$1; __sallyport_end() { local s=$? f IFS=$'\\n'; case $__sallyport_text in "
+    "*'()'*|*function*|*source*|*'. '*) for f in $(compgen -A function); do case $f in "
+    "trap|__sallyport_end) ;; *) export -f \"$f\";; esac; done;; esac; "
+    "'%s' snapshot %d 2>/dev/null; return $s; }; "
     "trap __sallyport_end EXIT; "
     "trap() { builtin trap \"$@\"; local s=$? c; if [ \"$BASHPID\" = $$ ]; then "
     "eval \"set -- $(builtin trap -p EXIT)\"; c=${3-}; case $c in *__sallyport_end*) ;; "

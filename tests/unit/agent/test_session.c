@@ -62,6 +62,20 @@ static void place_and_environment_stay(void **state)
     line("unset NL EMPTY", "");
 }
 
+static void functions_stay(void **state)
+{
+    (void)state;
+    line("greet() { echo \"hello ${1-nobody}\"; }; IFS=,; function two { greet two; }", "");
+    line("greet you; two; trap 'greet end' EXIT", "hello you\nhello two\nhello end\n");
+    line("printf 'sourced() { echo sourced; }\\n' > f.sh; . ./f.sh; exit 0", "");
+    line("sourced; bash -c 'sourced; type -t trap'", "sourced\nsourced\nbuiltin\n");
+    driver_shell(&d, "other", "greet", &o);
+    assert_int_equal(o.number, 127);
+    line("unset -f greet two sourced; rm f.sh # source", "");
+    line("type greet two sourced 2>/dev/null; env | grep -c BASH_FUNC", "0\n");
+    assert_true(driver_call(&d, AGENT_SESSION, WORDS("delete", "other", "", ""), NULL));
+}
+
 /* However the shell ends. */
 static void each_end_counts(void **state)
 {
@@ -255,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(place_and_environment_stay),
+        cmocka_unit_test(functions_stay),
         cmocka_unit_test(each_end_counts),
         cmocka_unit_test(traps_of_the_user_run),
         cmocka_unit_test(a_folder_that_is_gone_is_no_trap),
