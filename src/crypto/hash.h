@@ -1,5 +1,5 @@
 /*
- * hash: digests, HMAC and random bytes. Bytes in, bytes out; no state.
+ * hash: digests, HMAC and random bytes. Bytes in, bytes out.
  */
 #ifndef SALLYPORT_CRYPTO_HASH_H
 #define SALLYPORT_CRYPTO_HASH_H
@@ -15,6 +15,16 @@ enum crypto_hash { CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_SHA384, CRYPTO_SHA512, CRY
 int crypto_digest(enum crypto_hash hash, struct span data, unsigned char *out, size_t *len);
 int crypto_hmac(enum crypto_hash hash, struct span key, struct span data, unsigned char *out,
                 size_t *len);
+
+/* A digest of bytes that come one after the other. */
+struct crypto_hasher;
+
+struct crypto_hasher *crypto_hasher_create(enum crypto_hash hash); /* NULL: as crypto_digest */
+int crypto_hasher_update(struct crypto_hasher *h, struct span data);
+/* As crypto_digest, of all there was so far; more may follow. */
+int crypto_hasher_digest(const struct crypto_hasher *h, unsigned char *out, size_t *len);
+struct crypto_hasher *crypto_hasher_copy(const struct crypto_hasher *h);
+void crypto_hasher_free(struct crypto_hasher *h); /* NULL is allowed; from any thread */
 
 /* Bytes from the kernel's generator by way of OpenSSL's. Negative: none could be had. */
 int crypto_random(void *dst, size_t len);
