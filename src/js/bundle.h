@@ -22,5 +22,9 @@ extern const char js_script_streams[];
 extern const size_t js_script_streams_len;
 extern const char js_script_subtle[];
 extern const size_t js_script_subtle_len;
+extern const char js_script_web[];
+extern const size_t js_script_web_len;
+extern const char js_script_urlpattern[];
+extern const size_t js_script_urlpattern_len;
 
 #endif

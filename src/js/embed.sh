@@ -22,11 +22,15 @@ bundle() { # ENTRY RESULT NAME
 }
 bundle "$source/webapi/core.js" 'module.exports.entries' core
 bundle "$source/webapi/lazy/streams.js" 'module.exports' streams
-bundle "$source/webapi/lazy/subtle.js" 'module.exports' subtle
+# In the order of js_native_lazy (version.c).
+lazy='streams subtle web urlpattern'
+for name in $lazy; do
+    bundle "$source/webapi/lazy/$name.js" 'module.exports' "$name"
+done
 
 {
     echo '#include "js/bundle.h"'
-    for name in core streams subtle; do
+    for name in core $lazy; do
         echo "const char js_script_$name[] = {"
         od -An -v -tu1 "$work/$name.js" | sed 's/  *\([0-9]\)/\1/; s/  */,/g; s/$/,/'
         echo '0};'

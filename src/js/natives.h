@@ -69,6 +69,14 @@ JSObjectRef js_natives_object(JSContextRef ctx);
     X(utf8Encode, js_native_utf8_encode)                                                           \
     X(utf8Decode, js_native_utf8_decode)                                                           \
     X(latin1Decode, js_native_latin1_decode)                                                       \
+    X(codecOpen, js_native_codec_open)                                                             \
+    X(codecPush, js_native_codec_push)                                                             \
+    X(codecPull, js_native_codec_pull)                                                             \
+    X(codecClose, js_native_codec_close)                                                           \
+    X(hashOpen, js_native_hash_open)                                                               \
+    X(hashUpdate, js_native_hash_update)                                                           \
+    X(hashDigest, js_native_hash_digest)                                                           \
+    X(hashCopy, js_native_hash_copy)                                                               \
     X(random, js_native_random)                                                                    \
     X(digest, js_native_digest)                                                                    \
     X(keyImport, js_native_key_import)                                                             \

@@ -3,7 +3,7 @@
 import { Container } from './container.js';
 import { RpcTarget, WorkerEntrypoint, WorkflowEntrypoint } from './bases.js';
 import { exported } from './entrypoints.js';
-import { env, noLocalForm } from './env.js';
+import { env, refusedClass } from './env.js';
 import { DurableObject } from './objects.js';
 import { Sandbox } from './sandbox.js';
 import { classes, mountClasses } from './sandbox/errors.js';
@@ -19,17 +19,10 @@ const PROCESS_STATES = ['starting', 'running', 'completed', 'failed', 'killed', 
 const isProcessStatus = (value) => PROCESS_STATES.includes(value);
 
 // Parts of the SDK that talk to its own server in the container: there is none.
-function refused(name) {
-  return { [name]: class {
-    constructor() {
-      throw noLocalForm(`new ${name}()`);
-    }
-  } }[name];
-}
 const clients = Object.fromEntries([
   'BackupClient', 'CodeInterpreter', 'CommandClient', 'FileClient', 'GitClient', 'PortClient',
   'ProcessClient', 'SandboxClient', 'UtilityClient',
-].map((name) => [name, refused(name)]));
+].map((name) => [name, refusedClass(name)]));
 
 const containers = {
   Container, ContainerProxy, getContainer, getRandom, loadBalance, switchPort,

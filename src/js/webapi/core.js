@@ -1,7 +1,9 @@
 // The shim: what a handler finds as globals, and what C calls (`entries`, as enum js_entry).
 
+import './symbols.js';
 import { Blob, File, FormData } from './form.js';
 import { bodyReady, streams } from './body.js';
+import { Navigator, Performance, globalEvents, performance, WebSocketRequestResponsePair } from './globals.js';
 import { console } from './console.js';
 import { Crypto, crypto, subtleParts } from './crypto.js';
 import { TextDecoder, TextEncoder, atob, btoa } from './encoding.js';
@@ -13,12 +15,15 @@ import { Headers } from './headers.js';
 import { describe, errorText } from './inspect.js';
 import { classNamed, evaluateModule, listClasses } from './module.js';
 import { alarmDone } from './storage.js';
-import { streamClosed, streamPull } from './outgoing.js';
+import { setStreamLength, streamClosed, streamPull } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { structuredClone } from './clone.js';
-import { runJob } from './task.js';
-import { scheduler, clearTimeout, setInterval, setTimeout, timerDue } from './timers.js';
+import { refusedClass } from './env.js';
+import { current, enter, post, runJob } from './task.js';
+import {
+  clearTimeout, scheduler, setImmediate, setInterval, setTimeout, timerDue,
+} from './timers.js';
 import { URL, URLSearchParams } from './url.js';
 import { warm } from './warm.js';
 import { scheduled, serve } from './worker.js';
@@ -34,16 +39,14 @@ function define(name, value) {
   Object.defineProperty(globalThis, name, { configurable: true, writable: true, value });
 }
 
-const timeOrigin = native.wall();
-const startedAt = native.now();
-
 const globals = {
   AbortController, AbortSignal, Blob, Crypto, CustomEvent, DOMException, Event,
   EventTarget, File, FormData, Headers, Request, Response, TextDecoder, TextEncoder,
-  URL, URLSearchParams, atob, btoa, clearInterval: clearTimeout, clearTimeout, console, crypto,
-  fetch, scheduler, setInterval, setTimeout, structuredClone,
-  navigator: { userAgent: 'Cloudflare-Workers', language: 'en' },
-  performance: { timeOrigin, now: () => native.now() - startedAt, toJSON: () => ({ timeOrigin }) },
+  URL, URLSearchParams, atob, btoa, clearImmediate: clearTimeout, clearInterval: clearTimeout, clearTimeout, console, crypto,
+  fetch, scheduler, setImmediate, setInterval, setTimeout, structuredClone,
+  Navigator, Performance, WebSocketRequestResponsePair,
+  Cloudflare: Object.freeze({ compatibilityFlags: Object.freeze({ __proto__: null }) }),
+  navigator: new Navigator(), performance, ...globalEvents,
   queueMicrotask(fn) {
     if (typeof fn !== 'function') throw new TypeError('queueMicrotask: not a function');
     Promise.resolve().then(() => fn());
@@ -54,6 +57,7 @@ const globals = {
   self: globalThis,
 };
 for (const name of Object.keys(globals)) define(name, globals[name]);
+for (const name of ['EventSource', 'HTMLRewriter', 'WebSocket', 'WebSocketPair']) define(name, refusedClass(name));
 
 // Evaluated on first use.
 function lazily(load, names) {
@@ -79,6 +83,27 @@ lazily(streams, [
   'CountQueuingStrategy',
 ]);
 lazily(subtleParts, ['CryptoKey', 'SubtleCrypto']);
+
+let webModule = null;
+function web() {
+  webModule ??= native.lazy(2).create({
+    DOMException, Event, EventTarget, Headers, Request, Response, TextDecoder, TextEncoder,
+    current: () => current, enter, post, now: () => performance.now(), setStreamLength, streams, structuredClone,
+    warn: (text) => console.warn(text),
+  });
+  return webModule;
+}
+lazily(web, [
+  'Cache', 'CacheStorage', 'CloseEvent', 'CompressionStream', 'DecompressionStream', 'ErrorEvent',
+  'FixedLengthStream', 'IdentityTransformStream', 'MessageChannel', 'MessageEvent', 'MessagePort',
+  'PerformanceEntry', 'PerformanceMark', 'PerformanceMeasure', 'TextDecoderStream',
+  'TextEncoderStream', 'caches',
+]);
+Performance.keptBy(() => web().timeline);
+Object.defineProperty(Crypto.prototype, 'DigestStream', {
+  configurable: true, get: () => web().digestStream(),
+});
+lazily(() => native.lazy(3), ['URLPattern']);
 
 const some = (object, names) => () => Object.fromEntries(names.map((n) => [n, object[n]]));
 const facts = (...names) => (o) => some(o, names)();

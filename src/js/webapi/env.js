@@ -179,6 +179,15 @@ function noLocalForm(what) {
   return new Error(`${what} has no local form here yet.`);
 }
 
+// A class that is there to be named: making one says that it has no local form.
+export function refusedClass(name) {
+  return { [name]: class {
+    constructor() {
+      throw noLocalForm(`new ${name}()`);
+    }
+  } }[name];
+}
+
 let app = {};
 let appName = '';
 

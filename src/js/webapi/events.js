@@ -28,11 +28,27 @@ export class DOMException extends Error {
   }
 }
 
+const NAMES = ['INDEX_SIZE', 'DOMSTRING_SIZE', 'HIERARCHY_REQUEST', 'WRONG_DOCUMENT', 'INVALID_CHARACTER',
+  'NO_DATA_ALLOWED', 'NO_MODIFICATION_ALLOWED', 'NOT_FOUND', 'NOT_SUPPORTED', 'INUSE_ATTRIBUTE',
+  'INVALID_STATE', 'SYNTAX', 'INVALID_MODIFICATION', 'NAMESPACE', 'INVALID_ACCESS', 'VALIDATION',
+  'TYPE_MISMATCH', 'SECURITY', 'NETWORK', 'ABORT', 'URL_MISMATCH', 'QUOTA_EXCEEDED', 'TIMEOUT',
+  'INVALID_NODE_TYPE', 'DATA_CLONE'];
+NAMES.forEach((name, i) => {
+  for (const object of [DOMException, DOMException.prototype]) {
+    Object.defineProperty(object, `${name}_ERR`, { enumerable: true, value: i + 1 });
+  }
+});
+
 export class Event {
+  static NONE = 0;
+  static CAPTURING_PHASE = 1;
+  static AT_TARGET = 2;
+  static BUBBLING_PHASE = 3;
   #type;
   #canceled = false;
   #init;
   #stopped = false;
+  #running = false;
   #target = null;
   #timeStamp = native.now();
   constructor(type, init = {}) {
@@ -46,7 +62,7 @@ export class Event {
     return this.#target;
   }
   get currentTarget() {
-    return this.#target;
+    return this.#running ? this.#target : null;
   }
   get bubbles() {
     return !!this.#init.bubbles;
@@ -63,13 +79,35 @@ export class Event {
   preventDefault() {
     if (this.cancelable) this.#canceled = true;
   }
+  get composed() {
+    return !!this.#init.composed;
+  }
+  get eventPhase() {
+    return this.#running ? Event.AT_TARGET : Event.NONE;
+  }
+  get isTrusted() {
+    return false;
+  }
+  get returnValue() {
+    return !this.#canceled;
+  }
+  get srcElement() {
+    return this.#target;
+  }
+  composedPath() {
+    return this.#running ? [this.#target] : [];
+  }
   stopPropagation() {}
   stopImmediatePropagation() {
     this.#stopped = true;
   }
   static aim(event, target) {
+    if (event.#running) throw new DOMException('The event is being dispatched.', 'InvalidStateError');
     event.#target = target;
-    event.#stopped = false;
+    event.#running = true;
+  }
+  static done(event) {
+    event.#running = event.#stopped = false;
   }
   static isStopped(event) {
     return event.#stopped;
@@ -113,8 +151,10 @@ export class EventTarget {
     for (const { callback, once } of this.#listeners.get(event.type) ?? []) {
       if (Event.isStopped(event)) break;
       if (once) this.removeEventListener(event.type, callback);
-      call(typeof callback === 'function' ? callback : callback.handleEvent, this, event);
+      if (typeof callback === 'function') call(callback, this, event);
+      else call(callback.handleEvent, callback, event);
     }
+    Event.done(event);
     return !event.defaultPrevented;
   }
 }

@@ -3,11 +3,17 @@
 import { toBytes } from './body.js';
 import { enter } from './task.js';
 
+const lengths = new WeakMap(); // stream -> bytes in all, where that is known
+
+export function setStreamLength(stream, length) {
+  lengths.set(stream, length);
+}
+
 // number -> {reader, task, ended, finish}; finish is called when the host has closed it
 const outgoing = [];
 
 export function sendStream(stream, task, finish) {
-  const number = native.streamOpen(-1);
+  const number = native.streamOpen(lengths.get(stream) ?? -1);
   if (number === 0) throw new Error('too many streams');
   outgoing[number] = { reader: stream.getReader(), task, ended: false, finish };
   return number;

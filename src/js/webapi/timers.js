@@ -154,6 +154,9 @@ export function setTimeout(fn, delay = 0, ...args) {
 export function setInterval(fn, delay = 0, ...args) {
   return timeout(callable(fn, 'setInterval'), delay, args, true);
 }
+export function setImmediate(fn, ...args) {
+  return startTimer(callable(fn, 'setImmediate'), 0, args);
+}
 export function clearTimeout(id) {
   clearTimer(id);
 }

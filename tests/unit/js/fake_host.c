@@ -337,6 +337,7 @@ static void done(void *arg, uint32_t task, const struct js_result *res)
         copy(r->body, sizeof r->body, res->body.bytes);
         r->body_len = res->body.bytes.len;
     } else if (res->body.kind == JS_BODY_SOURCE) {
+        r->body_length = res->body.source->length;
         drain(res->body.source, (struct fake_drain){.max = h->drain_max,
                                                     .to = r->body,
                                                     .room = sizeof r->body - 1,

@@ -50,6 +50,7 @@ struct fake_result {
     uint32_t body_id;
     char body[65536];
     size_t body_len;
+    int64_t body_length; /* as its source tells it */
     bool body_ended;
     bool body_broken;
 };
