@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PIECE (64u * 1024u)
@@ -162,6 +163,19 @@ static bool pump_write(struct pump *p)
     return true;
 }
 
+/* All was written. */
+static void pump_end(struct pump *p)
+{
+    if (shutdown(p->fd, SHUT_WR) != 0) {
+        pump_free(p); /* a pipe, or nobody reads any more */
+        return;
+    }
+    loop_watch_cancel(p->watch);
+    p->watch = NULL;
+    source_close(p->source);
+    p->source = NULL;
+}
+
 static void pump_run(void *arg)
 {
     struct pump *p = arg;
@@ -171,7 +185,11 @@ static void pump_run(void *arg)
             source_watch(p->source, pump_run, p);
             return;
         }
-        if (n <= 0) {
+        if (n == 0) {
+            pump_end(p);
+            return;
+        }
+        if (n < 0) {
             pump_free(p);
             return;
         }

@@ -130,15 +130,22 @@ static int check_flags(const struct agent_run *run, struct error *err)
     return run->fd_count == want ? 0 : error_set(err, 0, "run: not as many streams as flags say");
 }
 
-/* Nothing leads out of the sandbox: no folder, no device, no socket but one of `connect`. */
+/* The calls that have a socket, made here: the agent's own code has it, and no program. */
+static bool has_socket(const struct agent_run *run)
+{
+    return has_flag(run->flags, 'f') &&
+           (span_starts(run->argv, span_of("connect", sizeof "connect")) ||
+            span_starts(run->argv, span_of("write", sizeof "write")));
+}
+
+/* Nothing leads out of the sandbox: no folder, no device, no socket but of a file call. */
 static int check_descriptors(const struct agent_run *run, struct error *err)
 {
-    const bool connects =
-        has_flag(run->flags, 'f') && span_starts(run->argv, span_of("connect", sizeof "connect"));
+    const bool socket = has_socket(run);
     for (size_t i = 0; i < run->fd_count; i++) {
         const enum isolate_fd_kind kind = isolate_fd_classify(run->fds[i]);
         const bool terminal = kind == ISOLATE_FD_TERMINAL && has_flag(run->flags, 't');
-        const bool joined = kind == ISOLATE_FD_SOCKET && connects && i == 0;
+        const bool joined = kind == ISOLATE_FD_SOCKET && socket && i == 0;
         if (!isolate_fd_safe(kind) && !terminal && !joined) {
             return error_set(err, 0,
                              "run: stream %zu is %s: a sandbox gets pipes, files or a terminal of "

@@ -4,16 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 static bool has_flag(struct span flags, char flag)
 {
     return flags.len > 0 && memchr(flags.ptr, flag, flags.len) != NULL;
 }
 
-static int pipe_open(struct agent_pipes *p, int stream, struct error *err)
+static int pipe_open(struct agent_pipes *p, int stream, bool is_socket, struct error *err)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0) {
+    int rc = is_socket ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)
+                       : pipe2(ends, O_CLOEXEC);
+    if (rc < 0) {
         return error_set(err, errno, "make a pipe for a process");
     }
     const int outer = stream == 0 ? 1 : 0;
@@ -32,7 +35,7 @@ int agent_pipes_open(struct agent_pipes *p, struct span flags, struct error *err
         return 0;
     }
     for (int stream = has_flag(flags, 'i') ? 0 : 1; stream < 3; stream++) {
-        int rc = pipe_open(p, stream, err);
+        int rc = pipe_open(p, stream, stream == 0 && has_flag(flags, 'f'), err);
         if (rc < 0) {
             agent_pipes_close(p);
             return rc;

@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define DEADLINE_MS 10000u
@@ -292,6 +294,38 @@ static void input_that_breaks_ends_the_pipe(void **state)
     close(t.fds[0]);
 }
 
+/* Of a socket the reader sees which end it is. */
+static void a_socket_tells_a_whole_source_from_one_that_broke(void **state)
+{
+    static const struct {
+        int error;
+        short revents; /* of the reader, behind the bytes */
+    } cases[] = {{0, POLLRDHUP}, {-ECONNRESET, POLLRDHUP | POLLHUP}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct counting c = {.have = 10, .all = 10, .error = cases[i].error};
+        struct pollfd p = {.events = POLLRDHUP};
+        close(t.fds[0]);
+        close(t.fds[1]);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, t.fds), 0);
+        pump(&c, &c);
+        run_turns();
+        assert_int_equal(drain(0), 10);
+        assert_int_equal(c.closed, 1);
+        p.fd = t.fds[0];
+        assert_int_equal(poll(&p, 1, 0), 1);
+        assert_int_equal(p.revents, cases[i].revents);
+        /* it is held until the process has ended */
+        assert_int_equal(is_open(t.fds[1]), cases[i].error == 0);
+        pump_stop(&t.pumps, &c);
+        assert_false(is_open(t.fds[1]));
+        assert_true(list_empty(&t.pumps));
+        t.fds[1] = dup(t.fds[0]); /* for the next to close */
+    }
+    close(t.fds[0]);
+    close(t.fds[1]);
+}
+
 static void nobody_reads_the_input(void **state)
 {
     struct counting c = {.have = 10, .all = 20};
@@ -338,6 +372,7 @@ int main(void)
         TEST(input_waits_for_its_reader),
         TEST(input_waits_for_its_source),
         TEST(input_that_breaks_ends_the_pipe),
+        TEST(a_socket_tells_a_whole_source_from_one_that_broke),
         TEST(nobody_reads_the_input),
         TEST(pumps_are_stopped_by_their_tag),
     };
