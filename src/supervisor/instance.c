@@ -338,13 +338,22 @@ static void on_started(void *arg)
     }
 }
 
+static void on_ending(void *arg)
+{
+    struct instance *i = arg;
+    if (i->phase == INSTANCE_RUNNING) {
+        i->events->ending(i->arg, i);
+    }
+}
+
 static void on_sandbox_ended(void *arg, bool started, int status, const char *why)
 {
     struct instance *i = arg;
     instance_end(i, started, status, why);
 }
 
-static const struct sandbox_events sandbox_events = {on_sockets, on_started, on_sandbox_ended};
+static const struct sandbox_events sandbox_events = {on_sockets, on_started, on_ending,
+                                                     on_sandbox_ended};
 
 /* ---- start and end ---- */
 

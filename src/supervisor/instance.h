@@ -24,6 +24,8 @@ enum instance_phase { INSTANCE_STARTING, INSTANCE_GO, INSTANCE_RUNNING, INSTANCE
 
 struct instance_events {
     void (*started)(void *arg, struct instance *i);
+    /* Of one that has started: nothing more can be begun in it. May be said more than once. */
+    void (*ending)(void *arg, struct instance *i);
     /* Last callback. started: status is the command's; else why is the reason. */
     void (*ended)(void *arg, struct instance *i, bool started, int status, const char *why);
 };

@@ -190,7 +190,17 @@ static void on_started(void *arg, struct instance *i)
     member_release(m);
 }
 
-static const struct instance_events instance_events = {on_started, on_ended};
+/* Who wishes for it from now on gets the next one. */
+static void on_ending(void *arg, struct instance *i)
+{
+    struct member *m = arg;
+    (void)i;
+    if (m->state == MEMBER_RUNNING) {
+        m->state = MEMBER_ENDING;
+    }
+}
+
+static const struct instance_events instance_events = {on_started, on_ending, on_ended};
 
 void member_runtime(struct member *m, struct runtime_link *r)
 {

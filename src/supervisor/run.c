@@ -60,7 +60,7 @@ static void on_signal(void *arg, int signum)
 {
     struct supervisor *s = arg;
     struct member *m = the_member(s);
-    if (m != NULL && m->state == MEMBER_RUNNING) {
+    if (m != NULL && (m->state == MEMBER_RUNNING || m->state == MEMBER_ENDING)) {
         instance_signal(m->instance, signum);
     } else {
         s->status = 128 + signum;

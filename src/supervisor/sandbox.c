@@ -55,6 +55,7 @@ static void other_end(struct sandbox *s)
     if (s->deadline == NULL) {
         s->deadline = loop_timer_start(s->loop, OTHER_END_MS, 0, on_deadline, s);
     }
+    s->events->ending(s->arg);
     end_if_both(s);
 }
 
@@ -129,6 +130,7 @@ static void on_broken(void *arg, const char *why)
     fail(s, EXIT_OURS, span_str(why));
     s->agent_over = true;
     launcher_link_signal(s->launcher, SIGKILL);
+    s->events->ending(s->arg);
     end_if_both(s);
 }
 

@@ -21,6 +21,9 @@ struct sandbox_events {
     void (*sockets)(void *arg, struct launcher_sockets *s);
     /* The agent is up, and starts the main process if there is one. */
     void (*started)(void *arg);
+    /* Its first process or the way to the agent is gone: nothing more can be begun in it. May be
+     * said more than once. */
+    void (*ending)(void *arg);
     /* Last callback. started: status is the main process's, or the agent's (128+n when signal n
      * was to end it). Else why is the reason and status 125 to 127. */
     void (*ended)(void *arg, bool started, int status, const char *why);
