@@ -86,7 +86,11 @@ JS_NATIVE(js_native_body_read)
     }
     ssize_t n = source_read(r->source, chunk, sizeof chunk);
     if (n > 0) {
-        return js_bytes(ctx, span_of(chunk, (size_t)n));
+        JSValueRef bytes = js_bytes(ctx, span_of(chunk, (size_t)n));
+        if (!JSValueIsNull(ctx, bytes)) {
+            return bytes;
+        }
+        n = -ENOMEM; /* null would be the end */
     }
     if (n == -EAGAIN) {
         source_watch(r->source, on_ready, r);

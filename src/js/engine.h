@@ -29,7 +29,6 @@ enum js_entry {
     ENTRY_ENV,
     ENTRY_MODULE,
     ENTRY_CLASSES,
-    ENTRY_FORMAT_ERROR,
     ENTRY_REJECTION,
     ENTRY_WARM,
     ENTRY_DISPATCH,
@@ -86,6 +85,7 @@ struct js_version {
     JSGlobalContextRef ctx;
     JSObjectRef entries[ENTRY_COUNT]; /* protected */
     JSObjectRef native;               /* protected */
+    JSObjectRef range_error;          /* the constructor, before user code could replace it */
     char *name;
     struct js_sourcemap *map;
     struct js_table instances; /* struct js_instance */
@@ -143,8 +143,27 @@ struct span js_text_utf8(JSContextRef ctx, JSValueRef value, int slot, bool *ok)
 /* Bytes of a Uint8Array (lent, no JavaScript runs while they are used) or of a string (UTF-8). */
 struct span js_text_bytes(JSContextRef ctx, JSValueRef value, int slot, bool *ok);
 JSValueRef js_bytes(JSContextRef ctx, struct span bytes); /* a new Uint8Array */
+bool js_is_bytes(JSContextRef ctx, JSValueRef value);     /* a Uint8Array */
 uint32_t js_uint(JSContextRef ctx, JSValueRef value);     /* 0 when it is no number in range */
-JSValueRef js_throw(JSContextRef ctx, JSValueRef *exception, const char *type, const char *text);
+double js_double(JSContextRef ctx, JSValueRef value);     /* NAN when it is none within +-2^53 */
+
+enum js_error_kind { JS_ERROR, JS_RANGE_ERROR };
+JSValueRef js_throw(JSContextRef ctx, JSValueRef *exception, enum js_error_kind kind,
+                    const char *text);
+
+/* An array in the making. Elements do not pass the prototype of arrays, where user code may have
+ * put a setter. All of it stands on the stack, where the collector looks. */
+struct js_list {
+    JSContextRef ctx;
+    JSObjectRef array;
+    JSValueRef prototype;
+    unsigned count;
+    bool ok; /* false: memory is out */
+};
+struct js_list js_list_begin(JSContextRef ctx);
+void js_list_add(struct js_list *l, JSValueRef value);
+void js_list_set(struct js_list *l, unsigned at, JSValueRef value); /* one that was added */
+JSValueRef js_list_end(struct js_list *l); /* the array; NULL: memory is out */
 
 /* -- sourcemap.c --------------------------------------------------------------------------- */
 struct js_sourcemap *js_sourcemap_create(struct span json, struct span root);

@@ -37,8 +37,8 @@ uint64_t js_instance_idle_ms(const struct js_instance *inst)
     struct js_instance *seen = (struct js_instance *)(uintptr_t)inst;
     JSValueRef number = JSValueMakeNumber(v->ctx, inst->number);
     JSValueRef answer = js_enter(v, ENTRY_INSTANCE_IDLE, 1, &number);
-    double events = answer != NULL ? JSValueToNumber(v->ctx, answer, NULL) : -1;
-    if (events < 0) {
+    double events = js_double(v->ctx, answer);
+    if (!(events >= 0)) {
         seen->idle_since_ms = 0;
         return 0;
     }

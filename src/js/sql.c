@@ -8,6 +8,8 @@
 
 #define FETCH_BYTES (1u << 20)  /* a fetch of rows ends after so many bytes of values */
 #define BOUND_BYTES (64u << 20) /* strings bound to one query */
+#define ANSWER_HEAD 4           /* elements of an answer before its values */
+#define ARGS_HEAD   3           /* arguments of a query before its values */
 
 void js_queries_end(struct js_version *v)
 {
@@ -37,19 +39,8 @@ static JSValueRef value_of(JSContextRef ctx, const struct object_value *value)
     return JSValueMakeNull(ctx);
 }
 
-struct answer {
-    JSContextRef ctx;
-    JSObjectRef out; /* [query or 0, rows read, rows written, values ...] */
-    unsigned count;
-};
-
-static void add(struct answer *a, JSValueRef value)
-{
-    JSObjectSetPropertyAtIndex(a->ctx, a->out, a->count++, value, NULL);
-}
-
 /* At most max rows. 1: there may be more; 0: that was all. */
-static int add_rows(struct answer *a, struct object_query *q, uint32_t max, struct error *err)
+static int add_rows(struct js_list *list, struct object_query *q, uint32_t max, struct error *err)
 {
     size_t columns = object_query_columns(q);
     size_t bytes = 0;
@@ -62,38 +53,42 @@ static int add_rows(struct answer *a, struct object_query *q, uint32_t max, stru
         for (size_t i = 0; i < columns; i++) {
             struct object_value value = object_query_value(q, i);
             bytes += value.bytes.len;
-            add(a, value_of(a->ctx, &value));
+            js_list_add(list, value_of(list->ctx, &value));
         }
     }
     return rc;
 }
 
-/* Rows, then what stands before them. The query goes back to the table when there may be more. */
-static JSValueRef answer(JSContextRef ctx, struct object_query *q, uint32_t max, JSValueRef *exc)
+/* [query or 0, rows read, rows written, names, values of rows ...]. The query goes back to the
+ * table when there may be more. */
+static JSValueRef answer(JSContextRef ctx, struct object_query *q, JSValueRef names, uint32_t max,
+                         JSValueRef *exc)
 {
     struct js_version *v = js_running(ctx);
-    struct answer a = {ctx, JSObjectMakeArray(ctx, 0, NULL, NULL), 3};
+    struct js_list list = js_list_begin(ctx);
     struct error err;
     uint64_t read;
     uint64_t written;
     int rc;
+    for (unsigned i = 0; i < ANSWER_HEAD; i++) {
+        js_list_add(&list, names);
+    }
     do { /* what it writes is committed at its end */
-        rc = add_rows(&a, q, max, &err);
+        rc = add_rows(&list, q, max, &err);
     } while (rc == 1 && object_query_writes(q));
     object_query_counts(q, &read, &written);
-    uint32_t number = rc == 1 ? js_table_add(&v->queries, q) : 0;
+    uint32_t number = rc == 1 && list.ok ? js_table_add(&v->queries, q) : 0;
     if (number == 0) {
         object_query_end(q);
     }
-    if (rc < 0 || (rc == 1 && number == 0)) {
+    if (rc < 0 || !list.ok || (rc == 1 && number == 0)) {
         return rc < 0 ? js_storage_throw(ctx, &err, exc)
-                      : js_throw(ctx, exc, "Error", "SQL: memory is out");
+                      : js_throw(ctx, exc, JS_ERROR, "SQL: memory is out");
     }
-    a.count = 0;
-    add(&a, JSValueMakeNumber(ctx, number));
-    add(&a, JSValueMakeNumber(ctx, (double)read));
-    add(&a, JSValueMakeNumber(ctx, (double)written));
-    return a.out;
+    js_list_set(&list, 0, JSValueMakeNumber(ctx, number));
+    js_list_set(&list, 1, JSValueMakeNumber(ctx, (double)read));
+    js_list_set(&list, 2, JSValueMakeNumber(ctx, (double)written));
+    return js_list_end(&list);
 }
 
 /* Strings go to one buffer, whose place is known when it no longer grows. */
@@ -140,12 +135,13 @@ static struct object_query *start(JSContextRef ctx, struct object_db *db, const 
     struct object_query *q = NULL;
     buf_init(&text, BOUND_BYTES);
     struct span sql = js_text_utf8(ctx, argv[1], 0, &ok);
-    if (argc - 4 > OBJECT_VALUES_MAX) {
+    size_t count = argc > ARGS_HEAD ? argc - ARGS_HEAD : 0;
+    if (count > OBJECT_VALUES_MAX) {
         error_set(&err, 0, "too many SQL variables: SQLITE_ERROR");
-    } else if (!ok || !read_values(ctx, argv + 4, argc - 4, values, &text)) {
+    } else if (!ok || !read_values(ctx, argv + ARGS_HEAD, count, values, &text)) {
         error_set(&err, 0, "string or blob too big: SQLITE_TOOBIG");
     } else {
-        q = object_query_start(db, sql, values, argc - 4, &err);
+        q = object_query_start(db, sql, values, count, &err);
     }
     buf_free(&text);
     if (q == NULL) {
@@ -154,8 +150,7 @@ static struct object_query *start(JSContextRef ctx, struct object_db *db, const 
     return q;
 }
 
-/* (instance, SQL, array that gets the names of columns, rows, values ...)
- * -> [query or 0, rows read, rows written, values of rows ...] */
+/* (instance, SQL, rows, values ...) -> as answer() says, names being the columns' */
 JS_NATIVE(js_native_storage_query)
 {
     struct object_db *db = js_storage_of(ctx, argv[0], exc);
@@ -163,25 +158,29 @@ JS_NATIVE(js_native_storage_query)
     if (q == NULL) {
         return JSValueMakeUndefined(ctx);
     }
-    JSObjectRef names = JSValueToObject(ctx, argv[2], NULL);
-    for (size_t i = 0; names != NULL && i < object_query_columns(q); i++) {
-        JSObjectSetPropertyAtIndex(ctx, names, (unsigned)i,
-                                   js_value_utf8(ctx, object_query_name(q, i)), NULL);
+    struct js_list list = js_list_begin(ctx);
+    for (size_t i = 0; i < object_query_columns(q); i++) {
+        js_list_add(&list, js_value_utf8(ctx, object_query_name(q, i)));
     }
-    return answer(ctx, q, js_uint(ctx, argv[3]), exc);
+    JSValueRef names = js_list_end(&list);
+    if (names == NULL) {
+        object_query_end(q);
+        return js_throw(ctx, exc, JS_ERROR, "SQL: memory is out");
+    }
+    return answer(ctx, q, names, js_uint(ctx, argv[2]), exc);
 }
 
-/* (query, rows) -> as above, with a query's number of its own */
+/* (query, rows) -> the same without names, and with a query's number of its own */
 JS_NATIVE(js_native_storage_rows)
 {
     struct js_version *v = js_running(ctx);
     uint32_t number = js_uint(ctx, argv[0]);
     struct object_query *q = js_table_get(&v->queries, number);
     if (q == NULL) {
-        return js_throw(ctx, exc, "Error", "The query is over.");
+        return js_throw(ctx, exc, JS_ERROR, "The query is over.");
     }
     js_table_remove(&v->queries, number);
-    return answer(ctx, q, js_uint(ctx, argv[1]), exc);
+    return answer(ctx, q, JSValueMakeUndefined(ctx), js_uint(ctx, argv[1]), exc);
 }
 
 /* (query) */

@@ -9,7 +9,7 @@
 
 JSValueRef js_storage_throw(JSContextRef ctx, const struct error *err, JSValueRef *exc)
 {
-    return js_throw(ctx, exc, err->code == ERANGE ? "RangeError" : "Error", err->text);
+    return js_throw(ctx, exc, err->code == ERANGE ? JS_RANGE_ERROR : JS_ERROR, err->text);
 }
 
 struct object_db *js_storage_of(JSContextRef ctx, JSValueRef number, JSValueRef *exc)
@@ -18,7 +18,7 @@ struct object_db *js_storage_of(JSContextRef ctx, JSValueRef number, JSValueRef 
     struct js_instance *inst = js_table_get(&v->instances, js_uint(ctx, number));
     struct span why = {NULL, 0};
     if (inst == NULL || v->host->storage == NULL) {
-        js_throw(ctx, exc, "Error",
+        js_throw(ctx, exc, JS_ERROR,
                  inst == NULL ? "The object is gone." : "There is no storage here.");
         return NULL;
     }
@@ -61,12 +61,13 @@ static bool read_pairs(JSContextRef ctx, const JSValueRef argv[], size_t count,
     buf_clear(keys);
     for (size_t i = 0; i < count; i++) {
         size_t before = buf_len(keys);
-        bool ok = true;
-        if (!js_append_utf8(ctx, argv[2 * i], keys)) {
+        JSValueRef value = argv[2 * i + 1];
+        if (!js_append_utf8(ctx, argv[2 * i], keys) ||
+            !(JSValueIsNull(ctx, value) || js_is_bytes(ctx, value))) {
             return false;
         }
         pairs[i].key.len = buf_len(keys) - before;
-        pairs[i].value = js_text_bytes(ctx, argv[2 * i + 1], 1, &ok); /* a Uint8Array or null */
+        pairs[i].value = js_text_bytes(ctx, value, 1, NULL);
     }
     for (size_t i = 0; i < count; i++) {
         pairs[i].key.ptr = buf_span(keys).ptr + at;
@@ -87,7 +88,7 @@ JS_NATIVE(js_native_storage_write)
         return JSValueMakeUndefined(ctx);
     }
     if (count > OBJECT_BATCH_MAX || !read_pairs(ctx, argv + 1, count, pairs)) {
-        return js_throw(ctx, exc, "RangeError", "The keys and values do not fit into memory.");
+        return js_throw(ctx, exc, JS_RANGE_ERROR, "The keys and values do not fit into memory.");
     }
     if (object_kv_write(db, pairs, count, &deleted, &err) < 0) {
         return js_storage_throw(ctx, &err, exc);
@@ -95,18 +96,14 @@ JS_NATIVE(js_native_storage_write)
     return JSValueMakeNumber(ctx, (double)deleted);
 }
 
-struct listing {
-    JSContextRef ctx;
-    JSObjectRef out;
-    unsigned count;
-};
-
 static bool add_pair(void *arg, const struct object_pair *pair)
 {
-    struct listing *l = arg;
-    JSObjectSetPropertyAtIndex(l->ctx, l->out, l->count++, js_value_utf8(l->ctx, pair->key), NULL);
-    JSObjectSetPropertyAtIndex(l->ctx, l->out, l->count++, js_bytes(l->ctx, pair->value), NULL);
-    return true;
+    struct js_list *l = arg;
+    JSValueRef value = js_bytes(l->ctx, pair->value);
+    l->ok = l->ok && !JSValueIsNull(l->ctx, value);
+    js_list_add(l, js_value_utf8(l->ctx, pair->key));
+    js_list_add(l, value);
+    return l->ok;
 }
 
 /* (instance, start, startAfter, end, prefix, reverse, limit); the four are strings or null
@@ -127,12 +124,16 @@ JS_NATIVE(js_native_storage_list)
         .reverse = JSValueToBoolean(ctx, argv[5]),
         .limit = js_uint(ctx, argv[6]),
     };
-    struct listing l = {ctx, JSObjectMakeArray(ctx, 0, NULL, NULL), 0};
     if (!ok) {
-        return js_throw(ctx, exc, "RangeError", "The bounds of the list do not fit into memory.");
+        return js_throw(ctx, exc, JS_RANGE_ERROR, "The bounds of the list do not fit into memory.");
     }
+    struct js_list l = js_list_begin(ctx);
     int rc = object_kv_list(db, &range, add_pair, &l, &err);
-    return rc < 0 ? js_storage_throw(ctx, &err, exc) : l.out;
+    JSValueRef list = js_list_end(&l);
+    if (list == NULL) {
+        return js_throw(ctx, exc, JS_RANGE_ERROR, "The list does not fit into memory.");
+    }
+    return rc < 0 ? js_storage_throw(ctx, &err, exc) : list;
 }
 
 static JSValueRef simple(JSContextRef ctx, JSValueRef number, JSValueRef *exc,
@@ -185,7 +186,7 @@ JS_NATIVE(js_native_alarm)
 {
     struct js_version *v = js_running(ctx);
     struct js_instance *inst = js_table_get(&v->instances, js_uint(ctx, argv[1]));
-    double ms = JSValueToNumber(ctx, argv[2], NULL);
+    double ms = js_double(ctx, argv[2]);
     bool ok = inst != NULL && v->host->alarm != NULL && ms >= JS_ALARM_DELETE && ms <= 8.64e15;
     if (ok) {
         v->host->alarm(v->arg, js_uint(ctx, argv[0]), inst->owner, (int64_t)ms);

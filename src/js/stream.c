@@ -150,9 +150,9 @@ JS_NATIVE(js_native_stream_open)
     if (s == NULL) {
         return JSValueMakeNumber(ctx, 0);
     }
-    double length = JSValueToNumber(ctx, argv[0], NULL);
+    double length = js_double(ctx, argv[0]);
     s->source.ops = &stream_ops;
-    s->source.length = length >= 0 && length < 9007199254740992.0 ? (int64_t)length : -1;
+    s->source.length = length >= 0 ? (int64_t)length : -1;
     s->version = v;
     buf_init(&s->out, JS_TEXT_MAX);
     loop_task_init(&s->task, v->js->loop, on_task, s);

@@ -79,59 +79,52 @@ JS_NATIVE(js_native_url_set)
     return parts;
 }
 
-struct form_list {
-    JSContextRef ctx;
-    JSObjectRef array;
-    unsigned count;
-};
+static JSValueRef too_long(JSContextRef ctx, JSValueRef *exc)
+{
+    return js_throw(ctx, exc, JS_RANGE_ERROR, "The text is longer than 134217728 bytes.");
+}
 
 static bool form_pair(void *arg, struct span name, struct span value)
 {
-    struct form_list *f = arg;
-    JSObjectSetPropertyAtIndex(f->ctx, f->array, f->count++, js_value_utf8(f->ctx, name), NULL);
-    JSObjectSetPropertyAtIndex(f->ctx, f->array, f->count++, js_value_utf8(f->ctx, value), NULL);
-    return true;
+    struct js_list *list = arg;
+    js_list_add(list, js_value_utf8(list->ctx, name));
+    js_list_add(list, js_value_utf8(list->ctx, value));
+    return list->ok;
 }
 
 /* (text) -> [name, value, name, value …] */
 JS_NATIVE(js_native_form_parse)
 {
     struct span text = js_text_utf8(ctx, argv[0], 0, NULL);
-    struct form_list f = {ctx, JSObjectMakeArray(ctx, 0, NULL, NULL), 0};
-    if (f.array == NULL) {
-        return JSValueMakeUndefined(ctx);
+    if (text.ptr == NULL) {
+        return too_long(ctx, exc);
     }
-    url_form_parse(text.ptr != NULL ? text : SPAN_LIT(""), form_pair, &f);
-    return f.array;
+    struct js_list list = js_list_begin(ctx);
+    url_form_parse(text, form_pair, &list);
+    JSValueRef array = js_list_end(&list);
+    return array != NULL ? array : too_long(ctx, exc);
 }
 
-/* (array of names and values, count) -> text */
+/* (name, value) -> name=value */
 JS_NATIVE(js_native_form_write)
 {
     struct buf *out = &js_running(ctx)->scratch[2];
-    uint32_t count = js_uint(ctx, argv[1]);
+    bool ok = true;
+    struct span name = js_text_utf8(ctx, argv[0], 0, &ok);
+    struct span value = js_text_utf8(ctx, argv[1], 1, &ok);
     buf_clear(out);
-    if (!JSValueIsObject(ctx, argv[0])) {
-        return js_value_latin1(ctx, SPAN_LIT(""));
-    }
-    JSObjectRef array = JSValueToObject(ctx, argv[0], NULL);
-    for (uint32_t i = 0; i + 1 < count; i += 2) {
-        bool ok = true;
-        JSValueRef name = JSObjectGetPropertyAtIndex(ctx, array, i, NULL);
-        JSValueRef value = JSObjectGetPropertyAtIndex(ctx, array, i + 1, NULL);
-        struct span n = js_text_utf8(ctx, name, 0, &ok);
-        struct span v = js_text_utf8(ctx, value, 1, &ok);
-        if (!ok || !url_form_append(out, n, v)) {
-            break;
-        }
+    if (!ok || !url_form_append(out, name, value) || buf_len(out) > JS_TEXT_MAX) {
+        return too_long(ctx, exc);
     }
     return js_value_latin1(ctx, buf_span(out));
 }
 
+/* (text) -> Uint8Array */
 JS_NATIVE(js_native_utf8_encode)
 {
     struct span text = js_text_utf8(ctx, argv[0], 0, NULL);
-    return js_bytes(ctx, text.ptr != NULL ? text : span_of("", 0));
+    JSValueRef bytes = text.ptr != NULL ? js_bytes(ctx, text) : JSValueMakeNull(ctx);
+    return JSValueIsNull(ctx, bytes) ? too_long(ctx, exc) : bytes;
 }
 
 /* (Uint8Array, fatal, stream) -> string, or null when fatal and ill-formed. With stream, bytes of
@@ -139,8 +132,8 @@ JS_NATIVE(js_native_utf8_encode)
 JS_NATIVE(js_native_utf8_decode)
 {
     struct span bytes = js_text_bytes(ctx, argv[0], 0, NULL);
-    if (bytes.ptr == NULL) {
-        return js_value_latin1(ctx, SPAN_LIT(""));
+    if (bytes.ptr == NULL || bytes.len > JS_TEXT_MAX) {
+        return too_long(ctx, exc);
     }
     if (JSValueToBoolean(ctx, argv[2])) {
         bytes.len -= js_utf8_incomplete(bytes);
@@ -151,8 +144,12 @@ JS_NATIVE(js_native_utf8_decode)
     return js_value_utf8(ctx, bytes);
 }
 
+/* (Uint8Array) -> string */
 JS_NATIVE(js_native_latin1_decode)
 {
     struct span bytes = js_text_bytes(ctx, argv[0], 0, NULL);
-    return js_value_latin1(ctx, bytes.ptr != NULL ? bytes : SPAN_LIT(""));
+    if (bytes.ptr == NULL || bytes.len > JS_TEXT_MAX) {
+        return too_long(ctx, exc);
+    }
+    return js_value_latin1(ctx, bytes);
 }

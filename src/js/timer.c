@@ -21,7 +21,7 @@ static void on_timer(void *arg)
     for (int i = 0; i < TIMERS_AT_ONCE; i++) {
         v->timer_due_ms = 0;
         JSValueRef next = js_enter(v, ENTRY_TIMER, 0, NULL);
-        double ms = next != NULL ? JSValueToNumber(v->ctx, next, NULL) : -1;
+        double ms = js_double(v->ctx, next);
         if (ms > 0 &&
             (v->timer_due_ms == 0 || clock_monotonic_ms() + (uint64_t)ms < v->timer_due_ms)) {
             arm(v, (uint64_t)ms);
@@ -37,7 +37,7 @@ static void on_timer(void *arg)
 JS_NATIVE(js_native_timer_arm)
 {
     struct js_version *v = js_running(ctx);
-    double ms = JSValueToNumber(ctx, argv[0], NULL);
+    double ms = js_double(ctx, argv[0]);
     uint64_t delay = ms > 0 && ms < 2147483648.0 ? (uint64_t)ms : 0;
     if (v->timer == NULL) {
         v->timer = loop_timer_start(v->js->loop, delay, 0, on_timer, v);

@@ -6,9 +6,11 @@
 
 #include "js/utf8.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-#define STACK_UNITS 512
+#define STACK_UNITS  512
+#define SAFE_INTEGER 9007199254740992.0
 
 static JSStringRef string_of(struct span bytes, size_t (*widen)(struct span, uint16_t *))
 {
@@ -136,14 +138,19 @@ struct span js_text_utf8(JSContextRef ctx, JSValueRef value, int slot, bool *ok)
     return text_of(ctx, value, slot, ok, js_append_utf8);
 }
 
+bool js_is_bytes(JSContextRef ctx, JSValueRef value)
+{
+    return !absent(ctx, value) && JSValueIsObject(ctx, value) &&
+           JSValueGetTypedArrayType(ctx, value, NULL) == kJSTypedArrayTypeUint8Array;
+}
+
 struct span js_text_bytes(JSContextRef ctx, JSValueRef value, int slot, bool *ok)
 {
-    if (!absent(ctx, value) && JSValueIsObject(ctx, value) &&
-        JSValueGetTypedArrayType(ctx, value, NULL) == kJSTypedArrayTypeUint8Array) {
+    if (js_is_bytes(ctx, value)) {
         JSObjectRef array = JSValueToObject(ctx, value, NULL);
-        const char *p = JSObjectGetTypedArrayBytesPtr(ctx, array, NULL);
         size_t len = JSObjectGetTypedArrayByteLength(ctx, array, NULL);
         size_t offset = JSObjectGetTypedArrayByteOffset(ctx, array, NULL);
+        const char *p = JSObjectGetTypedArrayBytesPtr(ctx, array, NULL);
         return p != NULL && len != 0 ? span_of(p + offset, len) : span_of("", 0);
     }
     return text_of(ctx, value, slot, ok, js_append_utf8);
@@ -157,8 +164,11 @@ JSValueRef js_bytes(JSContextRef ctx, struct span bytes)
     if (array == NULL || exception != NULL) {
         return JSValueMakeNull(ctx);
     }
-    char *dst = JSObjectGetTypedArrayBytesPtr(ctx, array, NULL);
-    if (bytes.len != 0 && dst != NULL) {
+    if (bytes.len != 0) {
+        char *dst = JSObjectGetTypedArrayBytesPtr(ctx, array, NULL);
+        if (dst == NULL) {
+            return JSValueMakeNull(ctx);
+        }
         memcpy(dst, bytes.ptr, bytes.len);
     }
     return array;
@@ -173,16 +183,57 @@ uint32_t js_uint(JSContextRef ctx, JSValueRef value)
     return d >= 0 && d <= UINT32_MAX ? (uint32_t)d : 0;
 }
 
-JSValueRef js_throw(JSContextRef ctx, JSValueRef *exception, const char *type, const char *text)
+double js_double(JSContextRef ctx, JSValueRef value)
 {
-    JSStringRef name = js_string_latin1(span_str(type));
+    if (value == NULL || !JSValueIsNumber(ctx, value)) {
+        return NAN;
+    }
+    double d = JSValueToNumber(ctx, value, NULL);
+    return fabs(d) <= SAFE_INTEGER ? d : NAN;
+}
+
+struct js_list js_list_begin(JSContextRef ctx)
+{
+    struct js_list l = {.ctx = ctx, .array = JSObjectMakeArray(ctx, 0, NULL, NULL)};
+    l.ok = l.array != NULL;
+    if (l.ok) {
+        l.prototype = JSObjectGetPrototype(ctx, l.array);
+        JSObjectSetPrototype(ctx, l.array, JSValueMakeNull(ctx));
+    }
+    return l;
+}
+
+void js_list_set(struct js_list *l, unsigned at, JSValueRef value)
+{
+    JSValueRef exception = NULL;
+    if (l->ok) {
+        JSObjectSetPropertyAtIndex(l->ctx, l->array, at, value, &exception);
+        l->ok = exception == NULL;
+    }
+}
+
+void js_list_add(struct js_list *l, JSValueRef value)
+{
+    js_list_set(l, l->count++, value);
+}
+
+JSValueRef js_list_end(struct js_list *l)
+{
+    if (!l->ok) {
+        return NULL;
+    }
+    JSObjectSetPrototype(l->ctx, l->array, l->prototype);
+    return l->array;
+}
+
+/* No constructor is looked up: user code may have replaced it. */
+JSValueRef js_throw(JSContextRef ctx, JSValueRef *exception, enum js_error_kind kind,
+                    const char *text)
+{
     JSValueRef argument = js_value_utf8(ctx, span_str(text));
-    JSObjectRef global = JSContextGetGlobalObject(ctx);
-    JSValueRef constructor = JSObjectGetProperty(ctx, global, name, NULL);
-    JSStringRelease(name);
-    if (constructor != NULL && JSValueIsObject(ctx, constructor)) {
-        *exception = JSObjectCallAsConstructor(ctx, JSValueToObject(ctx, constructor, NULL), 1,
-                                               &argument, NULL);
+    if (kind == JS_RANGE_ERROR) {
+        *exception =
+            JSObjectCallAsConstructor(ctx, js_running(ctx)->range_error, 1, &argument, NULL);
     }
     if (*exception == NULL) {
         *exception = JSObjectMakeError(ctx, 1, &argument, NULL);

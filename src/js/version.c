@@ -146,6 +146,12 @@ static int shim_load(struct js_version *v, struct error *err)
 {
     v->native = js_natives_object(v->ctx);
     JSValueProtect(v->ctx, v->native);
+    JSStringRef name = js_string_latin1(SPAN_LIT("RangeError"));
+    JSValueRef range_error =
+        JSObjectGetProperty(v->ctx, JSContextGetGlobalObject(v->ctx), name, NULL);
+    JSStringRelease(name);
+    v->range_error = JSValueToObject(v->ctx, range_error, NULL);
+    JSValueProtect(v->ctx, v->range_error);
     js_turn_begin(v);
     JSObjectRef list = shim_evaluate(v, js_script_core, js_script_core_len);
     js_turn_end(v);
@@ -291,6 +297,7 @@ void js_unload(struct js_version *v)
     }
     if (v->native != NULL) {
         JSValueUnprotect(v->ctx, v->native);
+        JSValueUnprotect(v->ctx, v->range_error);
     }
     JSGlobalContextRelease(v->ctx);
     JSContextGroupRelease(v->group);

@@ -4,6 +4,7 @@
 import { enter, otherRequest, refuseLoading } from './task.js';
 import { URLSearchParams } from './url.js';
 import { Blob, FormData, formParse, formWrite } from './form.js';
+import { viewOf } from './views.js';
 
 export const NONE = 0, REQUEST = 1, RESPONSE = 2, BYTES = 3, SOURCE = 4;
 
@@ -164,13 +165,11 @@ export function streamOf(state) {
 }
 
 export function toBytes(chunk) {
-  if (chunk instanceof Uint8Array) return chunk;
+  if (chunk instanceof Uint8Array && chunk.length !== 0) return chunk;
   if (typeof chunk === 'string') return native.utf8Encode(chunk);
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  if (ArrayBuffer.isView(chunk)) {
-    return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  }
-  throw new TypeError('A chunk of a body is neither bytes nor a string.');
+  const bytes = viewOf(chunk);
+  if (bytes === undefined) throw new TypeError('A chunk of a body is neither bytes nor a string.');
+  return bytes;
 }
 
 // The content type that the last extractBody gave its body, or null.

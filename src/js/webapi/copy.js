@@ -19,6 +19,13 @@ export function cannotClone(value) {
     `Could not serialize ${what}. This type does not support serialization.`, 'DataCloneError');
 }
 
+// What a prototype has of that name (__proto__, a setter of the user's) does not see it.
+export function putOwn(object, key, value) {
+  if (key in object) {
+    Object.defineProperty(object, key, { __proto__: null, value, configurable: true, enumerable: true, writable: true });
+  } else object[key] = value;
+}
+
 // pass(object) is asked for functions and for objects that are not of the language itself: what
 // stands in the copy, or undefined when it cannot be cloned. known: what already has its copy.
 export function copyValue(value, pass, known = undefined) {
@@ -52,14 +59,7 @@ class Copier {
     return copy;
   }
   object(value, copy) {
-    for (const key of Object.keys(value)) {
-      const v = this.copy(value[key]);
-      if (key === '__proto__') {
-        Object.defineProperty(copy, key, { value: v, configurable: true, enumerable: true, writable: true });
-      } else {
-        copy[key] = v;
-      }
-    }
+    for (const key of Object.keys(value)) putOwn(copy, key, this.copy(value[key]));
     return copy;
   }
   array(value) {

@@ -124,7 +124,7 @@ export const entries = [
       return errorText(e);
     }
   },
-  evaluateModule, listClasses, errorText, rejected, warm, dispatch, call, abort, abortAll, fetchDone,
+  evaluateModule, listClasses, rejected, warm, dispatch, call, abort, abortAll, fetchDone,
   fetchFailed, kvDone, policyDone, secretChanged, timerDue, bodyReady, streamPull, streamClosed,
   createInstance, instanceDestroy,
   instanceIdle, idle, serve, scheduled, alarm, objectDone, runJob,

@@ -2,6 +2,7 @@
 
 import { DOMException } from './events.js';
 import { refuseLoading } from './task.js';
+import { viewOf } from './views.js';
 
 const RANDOM_MAX = 65536;
 
@@ -34,7 +35,7 @@ export class Crypto {
     if (array.byteLength > RANDOM_MAX) {
       throw new DOMException(`getRandomValues gives at most ${RANDOM_MAX} bytes.`, 'QuotaExceededError');
     }
-    fillRandom(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    fillRandom(viewOf(array));
     return array;
   }
   randomUUID() {

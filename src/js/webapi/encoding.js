@@ -1,6 +1,7 @@
 // TextEncoder, TextDecoder (utf-8, utf-16le, latin1), atob, btoa.
 
 import { DOMException } from './events.js';
+import { viewOf } from './views.js';
 
 const LABELS = new Map([
   ['utf-8', 'utf-8'], ['utf8', 'utf-8'], ['unicode-1-1-utf-8', 'utf-8'],
@@ -35,13 +36,10 @@ export class TextEncoder {
   }
 }
 
-function viewOf(input) {
-  if (input === undefined) return new Uint8Array(0);
-  if (input instanceof ArrayBuffer) return new Uint8Array(input);
-  if (ArrayBuffer.isView(input)) {
-    return new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
-  }
-  throw new TypeError('TextDecoder: the input is neither an ArrayBuffer nor a view');
+function bytesOf(input) {
+  const bytes = input === undefined ? EMPTY : viewOf(input);
+  if (bytes === undefined) throw new TypeError('TextDecoder: the input is neither an ArrayBuffer nor a view');
+  return bytes;
 }
 
 function joined(a, b) {
@@ -79,7 +77,7 @@ export class TextDecoder {
   }
   decode(input = undefined, options = {}) {
     const stream = !!options?.stream;
-    const bytes = joined(this.#rest, viewOf(input));
+    const bytes = joined(this.#rest, bytesOf(input));
     this.#rest = EMPTY;
     let text;
     if (this.#encoding === 'utf-8') text = this.#utf8(bytes, stream);

@@ -107,7 +107,7 @@ function typeOf(options) {
 
 async function valueBytes(value) {
   if (typeof value === 'string') return value;
-  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return toBytes(value);
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return toBytes(value).slice();
   if (value !== null && typeof value === 'object' && typeof value.getReader === 'function') {
     return new Uint8Array(await new globalThis.Response(value).arrayBuffer());
   }

@@ -1,14 +1,11 @@
 // Blob, File, FormData, and FormData on the wire (multipart/form-data, RFC 7578, and urlencoded).
 
 import { URLSearchParams } from './url.js';
+import { viewOf } from './views.js';
 
 function bytesOf(part) {
   if (part instanceof Blob) return Blob.bytes(part);
-  if (part instanceof ArrayBuffer) return new Uint8Array(part.slice(0));
-  if (ArrayBuffer.isView(part)) {
-    return new Uint8Array(part.buffer, part.byteOffset, part.byteLength).slice();
-  }
-  return native.utf8Encode(`${part}`);
+  return viewOf(part)?.slice() ?? native.utf8Encode(`${part}`);
 }
 
 function concat(list) {

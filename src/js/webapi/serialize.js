@@ -8,7 +8,7 @@
 // Stored bytes are not trusted: every length is held against what is left, every tag is known, and
 // nothing is left over.
 
-import { cannotClone } from './copy.js';
+import { cannotClone, putOwn } from './copy.js';
 import { AbortController, DOMException, Event, EventTarget } from './events.js';
 import { Blob, FormData } from './form.js';
 import { Headers } from './headers.js';
@@ -190,6 +190,7 @@ class Writer {
       this.string(v.source);
       this.string(v.flags);
     } else if (v instanceof ArrayBuffer) {
+      if (v.detached) throw cannotClone(v);
       this.byte(BUFFER);
       this.raw(new Uint8Array(v));
     } else if (ArrayBuffer.isView(v)) this.typed(v);
@@ -256,12 +257,6 @@ export function encode(value) {
 
 function damaged() {
   return new Error('The stored value cannot be read: it is damaged.');
-}
-
-function define(object, key, value) {
-  if (key === '__proto__') {
-    Object.defineProperty(object, key, { value, configurable: true, enumerable: true, writable: true });
-  } else object[key] = value;
 }
 
 class Reader {
@@ -401,7 +396,7 @@ class Reader {
       if (tag !== LATIN1 && tag !== UTF16) throw damaged();
       const key = tag === LATIN1 ? this.latin1() : this.utf16();
       if (key === 'length' && Array.isArray(object)) throw damaged();
-      define(object, key, this.value());
+      putOwn(object, key, this.value());
     }
   }
   dense() {
@@ -409,7 +404,7 @@ class Reader {
     const array = this.keep(new Array(length));
     for (let i = 0; i < length; i++) {
       if (this.bytes[this.n] === HOLE) this.n++;
-      else array[i] = this.value();
+      else putOwn(array, i, this.value());
     }
     return this.pairs(array);
   }

@@ -1,5 +1,8 @@
 // ctx.storage.sql: queries run up to their first rows at once; the rest is fetched as it is read.
 
+import { putOwn } from './copy.js';
+import { viewOf } from './views.js';
+
 const AHEAD = 128; // rows that one call fetches
 
 // Keeps a query of C's from outliving the cursor that was not read to its end.
@@ -12,9 +15,7 @@ function bindingOf(value) {
     case 'bigint': throw new TypeError('Cannot convert a BigInt value to a number');
     case 'object':
       if (value === null) return null;
-      if (value instanceof ArrayBuffer) return new Uint8Array(value);
-      if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-      return `${value}`;
+      return viewOf(value) ?? `${value}`;
     default: return `${value}`;
   }
 }
@@ -27,15 +28,17 @@ class SqlStorageCursor {
   #read;
   #written;
   constructor(store, sql, bindings) {
-    const columns = [];
-    this.#columns = columns;
-    this.#take(native.storageQuery(store.check(), sql, columns, AHEAD, ...bindings.map(bindingOf)));
+    const answer = native.storageQuery(store.check(), sql, AHEAD, ...bindings.map(bindingOf));
+    this.#columns = answer[3];
+    this.#take(answer);
   }
-  // [query or 0, rows read, rows written, values ...]
+  // [query or 0, rows read, rows written, names of columns, values ...]
   #take(answer) {
-    [this.#query, this.#read, this.#written] = answer;
+    this.#query = answer[0];
+    this.#read = answer[1];
+    this.#written = answer[2];
     this.#rows = answer;
-    this.#at = 3;
+    this.#at = 4;
     if (this.#query !== 0) forgotten.register(this, this.#query, this);
   }
   // The values of the next row, or null.
@@ -54,12 +57,7 @@ class SqlStorageCursor {
   }
   #object(row) {
     const object = {};
-    for (let i = 0; i < row.length; i++) {
-      const name = this.#columns[i];
-      if (name === '__proto__') {
-        Object.defineProperty(object, name, { value: row[i], configurable: true, enumerable: true, writable: true });
-      } else object[name] = row[i];
-    }
+    for (let i = 0; i < row.length; i++) putOwn(object, this.#columns[i], row[i]);
     return object;
   }
   next() {

@@ -212,7 +212,11 @@ export class URLSearchParams {
     return this.entries();
   }
   toString() {
-    return native.formWrite(this.#list, this.#list.length);
+    let out = '';
+    for (let i = 0; i < this.#list.length; i += 2) {
+      out += (i === 0 ? '' : '&') + native.formWrite(this.#list[i], this.#list[i + 1]);
+    }
+    return out;
   }
   get [Symbol.toStringTag]() {
     return 'URLSearchParams';

@@ -37,6 +37,27 @@ function told(e, name, text) {
   if (e.name !== name || !e.message.includes(text)) throw new Error(`expected ${name}: ${text}, got ${e}`);
 }
 
+// What code may have put into the language's own prototypes while fn runs; `reached` counts calls.
+let reached = 0;
+async function meddled(fn) {
+  const undo = [];
+  const replace = (object, key, d) => {
+    const old = Object.getOwnPropertyDescriptor(object, key);
+    undo.push(() => (old === undefined ? delete object[key] : Object.defineProperty(object, key, old)));
+    Object.defineProperty(object, key, { __proto__: null, configurable: true, ...d });
+  };
+  reached = 0;
+  const reach = () => {
+    reached++;
+    return { valueOf: reach, toString: reach };
+  };
+  try {
+    return await fn(replace, reach);
+  } finally {
+    for (const u of undo.reverse()) u();
+  }
+}
+
 class Store extends DurableObject {
   async keys() {
     const s = this.ctx.storage;
@@ -324,6 +345,99 @@ class Store extends DurableObject {
   async unawaitedDelete() {
     this.ctx.storage.deleteAlarm().catch(() => {});
     throw new Error('its own');
+  }
+  // Natives put what they give past the prototypes, look no constructor up and convert nothing.
+  async meddledLists() {
+    const s = this.ctx.storage;
+    await s.put({ a: 1, b: [2, 3], c: 3 });
+    s.sql.exec('CREATE TABLE m (x, y); INSERT INTO m VALUES (1, 2), (3, 4)');
+    const seen = await meddled((replace, reach) => {
+      for (let i = 0; i < 30; i++) replace(Array.prototype, `${i}`, { get: reach, set: reach });
+      const listed = s.kv.list();
+      const pairs = [];
+      for (let step = listed.next(); !step.done; step = listed.next()) pairs[`k${step.value[0]}`] = step.value[1];
+      const cursor = s.sql.exec('SELECT x, y FROM m WHERE x > ?', 0);
+      const params = new URLSearchParams('p=1&q=2&r=3');
+      return { pairs, first: cursor.next().value, second: cursor.next().value, r: params.get('r'), text: `${params}` };
+    });
+    eq([seen.pairs.ka, seen.pairs.kb.join(), seen.pairs.kc], [1, '2,3', 3]);
+    eq([seen.first, seen.second], [{ x: 1, y: 2 }, { x: 3, y: 4 }]);
+    eq([seen.r, seen.text], ['3', 'p=1&q=2&r=3']);
+    await s.deleteAll();
+    return 'ok';
+  }
+  async meddledErrors() {
+    const s = this.ctx.storage;
+    const { RangeError: Original } = globalThis;
+    const caught = await meddled((replace, reach) => {
+      replace(globalThis, 'RangeError', { get: reach, set: reach });
+      replace(globalThis, 'Error', { get: reach, set: reach });
+      const errors = [];
+      for (const key of ['', 'x'.repeat(2049)]) {
+        try {
+          s.kv.put(key, 1);
+        } catch (e) {
+          errors.push(e);
+        }
+      }
+      return errors;
+    });
+    eq(reached, 0);
+    eq(caught.map((e) => e instanceof Original && e.constructor === Original), [true, true]);
+    return 'ok';
+  }
+  // A number that is none and bytes that are none: refused, never asked for their value.
+  async meddledArguments() {
+    const s = this.ctx.storage;
+    const fired = [];
+    await meddled((replace, reach) => {
+      replace(Math, 'max', { value: reach });
+      fired.push(new Promise((resolve) => setTimeout(resolve, 1, 'fired')));
+    });
+    eq(await Promise.all(fired), ['fired']);
+    eq(reached, 1); // by the shim; what it gave was not asked for its value
+    const { iterator } = Symbol;
+    const strings = ['k1', 'v'.repeat(100), 'k2', 'w'.repeat(100000)];
+    const put = await meddled((replace) => {
+      const original = Array.prototype[iterator];
+      replace(Array.prototype, iterator, { value() {
+        return original.call(this[0] === 'k1' ? strings : this);
+      } });
+      return [s.put({ k1: 1, k2: 2 })];
+    });
+    await rejects(put[0], 'RangeError', 'do not fit into memory');
+    eq((await s.list()).size, 0);
+    return 'ok';
+  }
+  // Views whose buffer shrank or went away have the bytes that are left.
+  async resized() {
+    const buffer = new ArrayBuffer(8, { maxByteLength: 1 << 20 });
+    const fixed = new Uint8Array(buffer, 0, 8);
+    const tracking = new Uint8Array(buffer);
+    fixed.fill(65);
+    const text = async (view) => new Response(new ReadableStream({
+      start(c) {
+        c.enqueue(view);
+        c.close();
+      },
+    })).text();
+    eq(await text(tracking), 'AAAAAAAA');
+    buffer.resize(1 << 20);
+    tracking.fill(66);
+    eq((await text(tracking)).length, 1 << 20);
+    buffer.resize(4);
+    eq([await text(fixed), await text(tracking)], ['', 'BBBB']);
+    eq((await crypto.subtle.digest('SHA-256', tracking)).byteLength, 32);
+    const gone = new Uint8Array(1000);
+    gone.buffer.transfer();
+    eq(await text(gone), '');
+    eq(new TextDecoder().decode(gone), '');
+    eq(crypto.getRandomValues(gone).length, 0);
+    await rejects(this.ctx.storage.put('v', gone), 'DataCloneError', 'ArrayBuffer');
+    await this.ctx.storage.put('v', fixed);
+    eq((await this.ctx.storage.get('v')).length, 0);
+    await this.ctx.storage.deleteAll();
+    return 'ok';
   }
   async absent() {
     const s = this.ctx.storage;

@@ -158,6 +158,10 @@ JS_TEST(sql)
 JS_TEST(cursors)
 JS_TEST(alarms)
 JS_TEST(absent)
+JS_TEST(resized)
+JS_TEST(meddledLists)
+JS_TEST(meddledErrors)
+JS_TEST(meddledArguments)
 
 static unsigned open_queries(void)
 {
@@ -311,6 +315,10 @@ int main(void)
         cmocka_unit_test(no_answer_before_its_alarm_is_stored),
         cmocka_unit_test(a_storage_that_is_refused_says_why),
         cmocka_unit_test(damaged_bytes_are_told),
+        cmocka_unit_test(resized),
+        cmocka_unit_test(meddledErrors),
+        cmocka_unit_test(meddledArguments),
+        cmocka_unit_test(meddledLists), /* arrays are slower from here on */
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,5 +1,7 @@
 // What the files of subtle share: errors, bytes, names, and the numbers that C knows.
 
+import { viewOf } from '../../views.js';
+
 let DOMException;
 export function setDOMException(cls) {
   DOMException = cls;
@@ -23,9 +25,9 @@ const BLOCK_BITS = { 'SHA-1': 512, 'SHA-256': 512, 'SHA-384': 1024, 'SHA-512': 1
 export const own = (object, name) => (Object.hasOwn(object, name) ? object[name] : undefined);
 
 export function bytesOf(source, what) {
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  throw new TypeError(`${what} is not a BufferSource.`);
+  const bytes = viewOf(source);
+  if (bytes === undefined) throw new TypeError(`${what} is not a BufferSource.`);
+  return bytes;
 }
 
 export function nameOf(algorithm) {
