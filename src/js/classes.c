@@ -1,6 +1,6 @@
 /*
  * The classes that a bundle exports, as the shim lists them (webapi/module.js): JSON of our own
- * making, once a version.
+ * making, once a version. User code has run by then and may have given JSON another form.
  */
 #include "js/engine.h"
 
@@ -36,7 +36,7 @@ const struct js_class *js_classes(const struct js_version *v, size_t *count)
 static bool copy_text(json_t *text, struct span *out)
 {
     size_t len = json_string_length(text);
-    char *copy = malloc(len + 1);
+    char *copy = json_is_string(text) ? malloc(len + 1) : NULL;
     if (copy == NULL) {
         return false;
     }
@@ -115,5 +115,5 @@ int js_classes_load(struct js_version *v, struct error *err)
     v->worker.fetch = json_is_true(json_object_get(worker, "fetch"));
     v->worker.scheduled = json_is_true(json_object_get(worker, "scheduled"));
     json_decref(root);
-    return ok ? 0 : error_set(err, ENOMEM, "%s: list the classes", v->name);
+    return ok ? 0 : error_set(err, 0, "%s: the classes cannot be listed", v->name);
 }

@@ -20,11 +20,13 @@ JS_NATIVE(js_native_container)
         .op = js_text_utf8(ctx, argv[3], SLOT_OP, &ok),
         .args = js_text_utf8(ctx, argv[4], SLOT_ARGS, &ok),
     };
-    /* Last: a source that was taken out of the table would have no owner after a failure. */
-    ok = ok && js_body_of(ctx, js_uint(ctx, argv[5]), argv[6], SLOT_INPUT, &c.input);
-    if (ok && inst != NULL) {
+    ok = js_body_of(ctx, js_uint(ctx, argv[5]), argv[6], SLOT_INPUT, &c.input) && ok;
+    if (!ok || inst == NULL) {
+        js_body_drop(v, &c.input);
+    } else {
         c.owner = inst->owner;
         v->host->container(v->arg, &c);
+        js_body_given(v, &c.input);
     }
     return JSValueMakeBoolean(ctx, ok);
 }

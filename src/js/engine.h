@@ -76,6 +76,16 @@ uint32_t js_table_add(struct js_table *t, void *item); /* 0: memory is out */
 void *js_table_get(const struct js_table *t, uint32_t number);
 void js_table_remove(struct js_table *t, uint32_t number);
 
+/* Which ids of tasks or fetches are in use: what JavaScript says of any other goes nowhere. The
+ * shim keeps order by itself, but it is JavaScript, in a world that user code may rebuild. */
+struct js_ids {
+    uint8_t bits[JS_TASKS_MAX / 8 + 1];
+};
+_Static_assert(JS_TASKS_MAX == JS_FETCHES_MAX, "one kind of set serves both");
+bool js_ids_has(const struct js_ids *ids, uint32_t id);
+bool js_ids_add(struct js_ids *ids, uint32_t id);    /* false: no such id, or it is there */
+bool js_ids_remove(struct js_ids *ids, uint32_t id); /* false: it was not there */
+
 struct js_version {
     struct list node; /* among all versions */
     struct js *js;
@@ -92,6 +102,9 @@ struct js_version {
     struct js_table readers;   /* struct js_reader */
     struct js_table streams;   /* struct js_stream */
     struct js_table queries;   /* struct object_query */
+    struct js_ids unanswered;  /* tasks whose result is still to come */
+    struct js_ids going;       /* tasks that go on after it: host->over is still to come */
+    struct js_ids fetches;     /* that the host has open */
     struct loop_timer *timer;
     uint64_t timer_due_ms; /* when it fires; 0: not set since it last did */
     struct loop_timer *warm_timer;
@@ -127,6 +140,16 @@ struct js_version *js_running(JSContextRef ctx);
 void js_turn_adopt(struct js_version *v); /* makes js_running find it; leaves by list_remove */
 void js_turn_stamp(bool running_now);     /* what js_turn_started_ns tells */
 void js_log_exception(struct js_version *v, const char *what, JSValueRef exception);
+
+/* -- tasks.c ------------------------------------------------------------------------------- */
+/* A task's one entry. false: the entry failed, and what it began has ended: nothing was answered.
+ */
+bool js_task_enter(struct js_version *v, uint32_t task, enum js_entry entry, size_t argc,
+                   const JSValueRef *argv);
+/* The result of a request's task, the first time; any other is dropped with its body. */
+void js_task_done(struct js_version *v, uint32_t task, const struct js_result *res);
+/* The same of a call's. */
+void js_task_call_done(struct js_version *v, uint32_t task, struct span result, struct span error);
 
 /* -- value.c ------------------------------------------------------------------------------- */
 JSStringRef js_string_latin1(struct span bytes); /* each byte a character */
@@ -181,6 +204,9 @@ uint32_t js_reader_adopt(struct js_version *v, struct source *s);
 /* Fills body (zeroed) from its kind and the value that goes with it: an id, bytes or a string
  * (into scratch buffer `slot`), a stream's number. false: it does not fit. */
 bool js_body_of(JSContextRef ctx, uint32_t kind, JSValueRef value, int slot, struct js_body *body);
+/* The host has the body: a fetch that it was of is over. drop: no host will get it. */
+void js_body_given(struct js_version *v, const struct js_body *body);
+void js_body_drop(struct js_version *v, const struct js_body *body);
 void js_streams_orphan(struct js_version *v);
 void js_queries_end(struct js_version *v);                              /* storage.c */
 struct source *js_stream_source(struct js_version *v, uint32_t number); /* given; NULL: none */

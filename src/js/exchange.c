@@ -68,8 +68,11 @@ bool js_body_of(JSContextRef ctx, uint32_t kind, JSValueRef value, int slot, str
     case JS_BODY_NONE:
         break;
     case JS_BODY_REQUEST:
+        body->id = js_uint(ctx, value);
+        break;
     case JS_BODY_RESPONSE:
         body->id = js_uint(ctx, value);
+        ok = js_ids_has(&v->fetches, body->id);
         break;
     case JS_BODY_BYTES:
         body->bytes = js_text_bytes(ctx, value, slot, &ok);
@@ -78,8 +81,26 @@ bool js_body_of(JSContextRef ctx, uint32_t kind, JSValueRef value, int slot, str
         body->source = js_stream_source(v, js_uint(ctx, value));
         ok = body->source != NULL;
         break;
+    default: /* three bits have room for more kinds than there are */
+        body->kind = JS_BODY_NONE;
+        ok = false;
     }
     return ok;
+}
+
+void js_body_given(struct js_version *v, const struct js_body *body)
+{
+    if (body->kind == JS_BODY_RESPONSE) {
+        js_ids_remove(&v->fetches, body->id);
+    }
+}
+
+void js_body_drop(struct js_version *v, const struct js_body *body)
+{
+    source_close(body->source);
+    if (body->kind == JS_BODY_RESPONSE && js_ids_remove(&v->fetches, body->id)) {
+        v->host->fetch_close(v->arg, body->id);
+    }
 }
 
 /* (fetch, task, base, flags, log, method|null, url|null, body, instance or 0, port) -> started */
@@ -106,23 +127,35 @@ JS_NATIVE(js_native_fetch)
         f.port = (uint16_t)js_uint(ctx, argv[9]);
         ok = ok && f.sandbox != NULL;
     }
-    ok = ok && js_body_of(ctx, flags >> FLAG_BODY_SHIFT & FLAG_BODY, argv[7], SLOT_BODY, &f.body);
+    ok = js_body_of(ctx, flags >> FLAG_BODY_SHIFT & FLAG_BODY, argv[7], SLOT_BODY, &f.body) && ok;
+    ok = ok && js_ids_add(&v->fetches, f.fetch);
     JSUnlock(ctx);
-    return JSValueMakeBoolean(ctx, ok && v->host->fetch(v->arg, &f));
+    if (!ok) {
+        js_body_drop(v, &f.body);
+        return JSValueMakeBoolean(ctx, false);
+    }
+    bool started = v->host->fetch(v->arg, &f);
+    js_body_given(v, &f.body);
+    if (!started) {
+        js_ids_remove(&v->fetches, f.fetch);
+    }
+    return JSValueMakeBoolean(ctx, started);
 }
 
 JS_NATIVE(js_native_fetch_close)
 {
     struct js_version *v = js_running(ctx);
-    v->host->fetch_close(v->arg, js_uint(ctx, argv[0]));
+    uint32_t fetch = js_uint(ctx, argv[0]);
+    if (js_ids_remove(&v->fetches, fetch)) {
+        v->host->fetch_close(v->arg, fetch);
+    }
     return JSValueMakeUndefined(ctx);
 }
 
 static JSValueRef fail(JSContextRef ctx, uint32_t task, struct span text, bool more)
 {
-    struct js_version *v = js_running(ctx);
     struct js_result res = {.kind = JS_RESULT_ERROR, .error = text, .more = more};
-    v->host->done(v->arg, task, &res);
+    js_task_done(js_running(ctx), task, &res);
     return JSValueMakeUndefined(ctx);
 }
 
@@ -142,13 +175,15 @@ JS_NATIVE(js_native_done)
                     .log = js_text_latin1(ctx, argv[4], SLOT_LOG, &ok)},
         .more = (flags & FLAG_MORE) != 0,
     };
-    ok = ok && js_body_of(ctx, flags >> FLAG_BODY_SHIFT & FLAG_BODY, argv[5], SLOT_BODY, &res.body);
+    ok = js_body_of(ctx, flags >> FLAG_BODY_SHIFT & FLAG_BODY, argv[5], SLOT_BODY, &res.body) && ok;
+    ok = ok && (res.base == 0 || js_ids_has(&v->fetches, res.base));
     JSUnlock(ctx);
     if (!ok) {
+        js_body_drop(v, &res.body);
         return fail(ctx, task, SPAN_LIT("the response does not fit into memory"),
                     (flags & FLAG_MORE) != 0);
     }
-    v->host->done(v->arg, task, &res);
+    js_task_done(v, task, &res);
     return JSValueMakeUndefined(ctx);
 }
 
@@ -165,10 +200,10 @@ JS_NATIVE(js_native_call_done)
     struct js_version *v = js_running(ctx);
     struct span json = js_text_utf8(ctx, argv[1], SLOT_BODY, NULL);
     if (json.ptr != NULL) {
-        v->host->call_done(v->arg, js_uint(ctx, argv[0]), json, (struct span){NULL, 0});
+        js_task_call_done(v, js_uint(ctx, argv[0]), json, (struct span){NULL, 0});
     } else {
-        v->host->call_done(v->arg, js_uint(ctx, argv[0]), (struct span){NULL, 0},
-                           SPAN_LIT("the result does not fit into memory"));
+        js_task_call_done(v, js_uint(ctx, argv[0]), (struct span){NULL, 0},
+                          SPAN_LIT("the result does not fit into memory"));
     }
     return JSValueMakeUndefined(ctx);
 }
@@ -177,7 +212,7 @@ JS_NATIVE(js_native_call_fail)
 {
     struct js_version *v = js_running(ctx);
     struct span text = js_text_utf8(ctx, argv[1], SLOT_LOG, NULL);
-    v->host->call_done(v->arg, js_uint(ctx, argv[0]), (struct span){NULL, 0},
-                       text.ptr != NULL ? text : SPAN_LIT("unknown error"));
+    js_task_call_done(v, js_uint(ctx, argv[0]), (struct span){NULL, 0},
+                      text.ptr != NULL ? text : SPAN_LIT("unknown error"));
     return JSValueMakeUndefined(ctx);
 }

@@ -1,14 +1,15 @@
 /*
- * Objects, the Worker's own fetch() and scheduled(), alarms: what the host tells of them, a turn
- * each, and the natives by which code asks for objects.
+ * Instances of classes: made, asked and ended by the host, and the natives by which code asks for
+ * objects.
  */
 #include "js/natives.h"
 
 #include "base/clock.h"
 
-#define JOBS_AT_ONCE 64 /* then the loop serves others first */
+#include <errno.h>
+#include <stdlib.h>
 
-static const char internal[] = "internal error in the JavaScript room";
+#define JOBS_AT_ONCE 64 /* then the loop serves others first */
 
 struct js_worker js_worker(const struct js_version *v)
 {
@@ -50,40 +51,61 @@ uint64_t js_instance_idle_ms(const struct js_instance *inst)
     return now - seen->idle_since_ms + 1;
 }
 
-void js_serve(struct js_version *v, uint32_t task)
-{
-    JSValueRef id = JSValueMakeNumber(v->ctx, task);
-    if (js_enter(v, ENTRY_SERVE, 1, &id) == NULL) {
-        struct js_result res = {.kind = JS_RESULT_ERROR, .error = span_str(internal)};
-        v->host->done(v->arg, task, &res);
-    }
-}
-
-static void call_broke(struct js_version *v, uint32_t task)
-{
-    v->host->call_done(v->arg, task, (struct span){NULL, 0}, span_str(internal));
-    v->host->over(v->arg, task);
-}
-
-void js_scheduled(struct js_version *v, uint32_t task, struct span detail)
-{
-    JSValueRef argv[2] = {JSValueMakeNumber(v->ctx, task), js_value_utf8(v->ctx, detail)};
-    if (js_enter(v, ENTRY_SCHEDULED, 2, argv) == NULL) {
-        call_broke(v, task);
-    }
-}
-
-void js_alarm(struct js_instance *inst, uint32_t task, struct span detail)
+/* The shim answers with a string that begins with "!" for an error, else with the facts. */
+static int instance_construct(struct js_instance *inst, const struct js_instance_spec *spec,
+                              struct buf *facts, struct error *err)
 {
     struct js_version *v = inst->version;
-    JSValueRef argv[3] = {
-        JSValueMakeNumber(v->ctx, task),
-        JSValueMakeNumber(v->ctx, inst->number),
-        js_value_utf8(v->ctx, detail),
+    JSValueRef argv[5] = {
+        JSValueMakeNumber(v->ctx, inst->number), js_value_utf8(v->ctx, spec->id),
+        js_value_utf8(v->ctx, spec->class_name), js_value_utf8(v->ctx, spec->name),
+        JSValueMakeNumber(v->ctx, spec->task),
     };
-    if (js_enter(v, ENTRY_ALARM, 3, argv) == NULL) {
-        call_broke(v, task);
+    struct buf text;
+    buf_init(&text, JS_TEXT_MAX);
+    JSValueRef value = js_enter(v, ENTRY_INSTANCE_CREATE, 5, argv);
+    int rc = 0;
+    if (value == NULL || !js_append_utf8(v->ctx, value, &text) || buf_len(&text) == 0) {
+        rc = error_set(err, 0, "create an instance: internal error");
+    } else if (buf_span(&text).ptr[0] == '!') {
+        rc = error_set(err, 0, SPAN_FMT, SPAN_ARG(span_from(buf_span(&text), 1)));
+    } else if (!buf_append_span(facts, buf_span(&text))) {
+        rc = error_set(err, ENOMEM, "create an instance");
     }
+    buf_free(&text);
+    return rc;
+}
+
+struct js_instance *js_instance_create(struct js_version *v, const struct js_instance_spec *spec,
+                                       struct buf *facts, struct error *err)
+{
+    struct js_instance *inst = calloc(1, sizeof *inst);
+    if (inst == NULL) {
+        error_set(err, ENOMEM, "create an instance");
+        return NULL;
+    }
+    inst->version = v;
+    inst->owner = spec->owner;
+    inst->number = js_table_add(&v->instances, inst);
+    if (inst->number == 0) {
+        error_set(err, ENOMEM, "create an instance: too many");
+        free(inst);
+        return NULL;
+    }
+    if (instance_construct(inst, spec, facts, err) < 0) {
+        js_instance_destroy(inst);
+        return NULL;
+    }
+    return inst;
+}
+
+void js_instance_destroy(struct js_instance *inst)
+{
+    struct js_version *v = inst->version;
+    JSValueRef number = JSValueMakeNumber(v->ctx, inst->number);
+    js_enter(v, ENTRY_INSTANCE_DESTROY, 1, &number);
+    js_table_remove(&v->instances, inst->number);
+    free(inst);
 }
 
 void js_object_done(struct js_version *v, uint32_t call, struct js_instance *inst, struct span why)
@@ -112,14 +134,6 @@ void js_jobs_run(void *version)
 JS_NATIVE(js_native_jobs)
 {
     loop_task_queue(&js_running(ctx)->jobs);
-    return JSValueMakeUndefined(ctx);
-}
-
-/* (task) */
-JS_NATIVE(js_native_over)
-{
-    struct js_version *v = js_running(ctx);
-    v->host->over(v->arg, js_uint(ctx, argv[0]));
     return JSValueMakeUndefined(ctx);
 }
 

@@ -9,6 +9,34 @@
 #define TABLE_FIRST 16u
 #define TABLE_MAX   65536u
 
+static uint8_t bit_of(uint32_t id)
+{
+    return (uint8_t)(1u << id % 8);
+}
+
+bool js_ids_has(const struct js_ids *ids, uint32_t id)
+{
+    return id != 0 && id <= JS_TASKS_MAX && (ids->bits[id / 8] & bit_of(id)) != 0;
+}
+
+bool js_ids_add(struct js_ids *ids, uint32_t id)
+{
+    if (id == 0 || id > JS_TASKS_MAX || js_ids_has(ids, id)) {
+        return false;
+    }
+    ids->bits[id / 8] |= bit_of(id);
+    return true;
+}
+
+bool js_ids_remove(struct js_ids *ids, uint32_t id)
+{
+    bool had = js_ids_has(ids, id);
+    if (had) {
+        ids->bits[id / 8] &= (uint8_t)~bit_of(id);
+    }
+    return had;
+}
+
 uint32_t js_table_add(struct js_table *t, void *item)
 {
     for (uint32_t i = t->free_hint; i < t->cap; i++) {

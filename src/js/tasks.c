@@ -1,10 +1,81 @@
 /*
  * What the host tells the room: each function is one turn.
  */
-#include "js/engine.h"
+#include "js/natives.h"
 
-#include <errno.h>
-#include <stdlib.h>
+static const char internal[] = "internal error in the JavaScript room";
+
+static void abort_task(struct js_version *v, uint32_t task, const char *reason)
+{
+    JSValueRef argv[2] = {JSValueMakeNumber(v->ctx, task), js_value_utf8(v->ctx, span_str(reason))};
+    js_enter(v, ENTRY_ABORT, 2, argv);
+}
+
+bool js_task_enter(struct js_version *v, uint32_t task, enum js_entry entry, size_t argc,
+                   const JSValueRef *argv)
+{
+    js_ids_remove(&v->going, task);
+    js_ids_add(&v->unanswered, task);
+    if (js_enter(v, entry, argc, argv) != NULL) {
+        return true;
+    }
+    abort_task(v, task, internal);
+    return false;
+}
+
+void js_task_done(struct js_version *v, uint32_t task, const struct js_result *res)
+{
+    if (js_ids_remove(&v->unanswered, task)) {
+        if (res->more) {
+            js_ids_add(&v->going, task);
+        }
+        v->host->done(v->arg, task, res);
+        js_body_given(v, &res->body);
+        return;
+    }
+    js_body_drop(v, &res->body);
+}
+
+void js_task_call_done(struct js_version *v, uint32_t task, struct span result, struct span error)
+{
+    if (js_ids_remove(&v->unanswered, task)) {
+        js_ids_add(&v->going, task);
+        v->host->call_done(v->arg, task, result, error);
+    }
+}
+
+static void over(struct js_version *v, uint32_t task)
+{
+    if (js_ids_remove(&v->going, task)) {
+        v->host->over(v->arg, task);
+    }
+}
+
+/* (task) */
+JS_NATIVE(js_native_over)
+{
+    over(js_running(ctx), js_uint(ctx, argv[0]));
+    return JSValueMakeUndefined(ctx);
+}
+
+static void run_request(struct js_version *v, uint32_t task, enum js_entry entry, size_t argc,
+                        const JSValueRef *argv)
+{
+    if (!js_task_enter(v, task, entry, argc, argv)) {
+        struct js_result res = {.kind = JS_RESULT_ERROR, .error = span_str(internal)};
+        js_task_done(v, task, &res);
+        over(v, task);
+    }
+}
+
+static void run_call(struct js_version *v, uint32_t task, enum js_entry entry, size_t argc,
+                     const JSValueRef *argv)
+{
+    if (!js_task_enter(v, task, entry, argc, argv)) {
+        js_task_call_done(v, task, (struct span){NULL, 0}, span_str(internal));
+        over(v, task);
+    }
+}
 
 void js_dispatch(struct js_version *v, const struct js_dispatch *d)
 {
@@ -17,11 +88,30 @@ void js_dispatch(struct js_version *v, const struct js_dispatch *d)
     if (d->params.len != 0) {
         argv[argc++] = js_value_utf8(v->ctx, d->params);
     }
-    if (js_enter(v, ENTRY_DISPATCH, argc, argv) == NULL) {
-        struct js_result res = {.kind = JS_RESULT_ERROR,
-                                .error = SPAN_LIT("internal error in the JavaScript room")};
-        v->host->done(v->arg, d->task, &res);
-    }
+    run_request(v, d->task, ENTRY_DISPATCH, argc, argv);
+}
+
+void js_serve(struct js_version *v, uint32_t task)
+{
+    JSValueRef id = JSValueMakeNumber(v->ctx, task);
+    run_request(v, task, ENTRY_SERVE, 1, &id);
+}
+
+void js_scheduled(struct js_version *v, uint32_t task, struct span detail)
+{
+    JSValueRef argv[2] = {JSValueMakeNumber(v->ctx, task), js_value_utf8(v->ctx, detail)};
+    run_call(v, task, ENTRY_SCHEDULED, 2, argv);
+}
+
+void js_alarm(struct js_instance *inst, uint32_t task, struct span detail)
+{
+    struct js_version *v = inst->version;
+    JSValueRef argv[3] = {
+        JSValueMakeNumber(v->ctx, task),
+        JSValueMakeNumber(v->ctx, inst->number),
+        js_value_utf8(v->ctx, detail),
+    };
+    run_call(v, task, ENTRY_ALARM, 3, argv);
 }
 
 void js_call(struct js_instance *inst, uint32_t task, struct span method, struct span args)
@@ -33,16 +123,14 @@ void js_call(struct js_instance *inst, uint32_t task, struct span method, struct
         js_value_utf8(v->ctx, method),
         js_value_utf8(v->ctx, args.len != 0 ? args : SPAN_LIT("[]")),
     };
-    if (js_enter(v, ENTRY_CALL, 4, argv) == NULL) {
-        v->host->call_done(v->arg, task, (struct span){NULL, 0},
-                           SPAN_LIT("internal error in the JavaScript room"));
-    }
+    run_call(v, task, ENTRY_CALL, 4, argv);
 }
 
 void js_task_abort(struct js_version *v, uint32_t task, const char *reason)
 {
-    JSValueRef argv[2] = {JSValueMakeNumber(v->ctx, task), js_value_utf8(v->ctx, span_str(reason))};
-    js_enter(v, ENTRY_ABORT, 2, argv);
+    js_ids_remove(&v->unanswered, task);
+    js_ids_remove(&v->going, task);
+    abort_task(v, task, reason);
 }
 
 void js_fetch_done(struct js_version *v, uint32_t fetch, const struct js_response *res)
@@ -59,6 +147,7 @@ void js_fetch_done(struct js_version *v, uint32_t fetch, const struct js_respons
 void js_fetch_failed(struct js_version *v, uint32_t fetch, struct span message)
 {
     JSValueRef argv[2] = {JSValueMakeNumber(v->ctx, fetch), js_value_utf8(v->ctx, message)};
+    js_ids_remove(&v->fetches, fetch);
     js_enter(v, ENTRY_FETCH_FAILED, 2, argv);
 }
 
@@ -88,61 +177,4 @@ void js_secret_changed(struct js_version *v, struct span name, bool present)
 {
     JSValueRef argv[2] = {js_value_utf8(v->ctx, name), JSValueMakeBoolean(v->ctx, present)};
     js_enter(v, ENTRY_SECRET, 2, argv);
-}
-
-/* The shim answers with a string that begins with "!" for an error, else with the facts. */
-static int instance_construct(struct js_instance *inst, const struct js_instance_spec *spec,
-                              struct buf *facts, struct error *err)
-{
-    struct js_version *v = inst->version;
-    JSValueRef argv[5] = {
-        JSValueMakeNumber(v->ctx, inst->number), js_value_utf8(v->ctx, spec->id),
-        js_value_utf8(v->ctx, spec->class_name), js_value_utf8(v->ctx, spec->name),
-        JSValueMakeNumber(v->ctx, spec->task),
-    };
-    struct buf text;
-    buf_init(&text, JS_TEXT_MAX);
-    JSValueRef value = js_enter(v, ENTRY_INSTANCE_CREATE, 5, argv);
-    int rc = 0;
-    if (value == NULL || !js_append_utf8(v->ctx, value, &text) || buf_len(&text) == 0) {
-        rc = error_set(err, 0, "create an instance: internal error");
-    } else if (buf_span(&text).ptr[0] == '!') {
-        rc = error_set(err, 0, SPAN_FMT, SPAN_ARG(span_from(buf_span(&text), 1)));
-    } else if (!buf_append_span(facts, buf_span(&text))) {
-        rc = error_set(err, ENOMEM, "create an instance");
-    }
-    buf_free(&text);
-    return rc;
-}
-
-struct js_instance *js_instance_create(struct js_version *v, const struct js_instance_spec *spec,
-                                       struct buf *facts, struct error *err)
-{
-    struct js_instance *inst = calloc(1, sizeof *inst);
-    if (inst == NULL) {
-        error_set(err, ENOMEM, "create an instance");
-        return NULL;
-    }
-    inst->version = v;
-    inst->owner = spec->owner;
-    inst->number = js_table_add(&v->instances, inst);
-    if (inst->number == 0) {
-        error_set(err, ENOMEM, "create an instance: too many");
-        free(inst);
-        return NULL;
-    }
-    if (instance_construct(inst, spec, facts, err) < 0) {
-        js_instance_destroy(inst);
-        return NULL;
-    }
-    return inst;
-}
-
-void js_instance_destroy(struct js_instance *inst)
-{
-    struct js_version *v = inst->version;
-    JSValueRef number = JSValueMakeNumber(v->ctx, inst->number);
-    js_enter(v, ENTRY_INSTANCE_DESTROY, 1, &number);
-    js_table_remove(&v->instances, inst->number);
-    free(inst);
 }

@@ -142,9 +142,7 @@ bool fetch_start(struct version *v, const struct js_fetch *call)
     struct fetch *f =
         id_free && task_instance(v->rt, call->task, &inst) ? calloc(1, sizeof *f) : NULL;
     if (f == NULL) {
-        if (call->body.kind == JS_BODY_SOURCE) {
-            source_close(call->body.source);
-        }
+        source_close(fetch_body(v, &call->body));
         return false;
     }
     f->id = call->fetch;
