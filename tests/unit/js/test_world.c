@@ -4,8 +4,6 @@
  */
 #include "tests/unit/js/fake_host.h"
 
-#include "js/engine.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,8 +15,6 @@ const char *__lsan_default_suppressions(void)
 {
     return "leak:libjavascriptcoregtk-4.1.so\n";
 }
-
-#define EARLY_TASK 1u /* the first id that a host gives */
 
 static struct js *engine;
 static struct fake_host host;
@@ -134,51 +130,12 @@ static void a_list_of_classes_that_is_none_is_refused(void **state)
     }
 }
 
-/* The warm-up runs requests of its own, with ids that nobody has. */
-static void the_warm_up_touches_no_object(void **state)
-{
-    (void)state;
-    struct error err = {0};
-    struct buf facts;
-    load_well("const { DurableObject } = require('cloudflare:workers');"
-              "exports.Early = class extends DurableObject {"
-              "  got = [];"
-              "  constructor(ctx, env) {"
-              "    super(ctx, env);"
-              "    setInterval(() => { this.timer = true; }, 1);"
-              "    fetch('https://a.example/').then((r) => this.got.push(r.status),"
-              "      (e) => this.got.push(`${e}`));"
-              "  }"
-              "  begin() { this.timer = false; }"
-              "  look() { return `${this.got} ${this.timer}`; }"
-              "};");
-    host.answer = false;
-    buf_init(&facts, 256);
-    struct js_instance_spec spec = {
-        .id = SPAN_LIT("early"), .class_name = SPAN_LIT("Early"), .task = EARLY_TASK};
-    struct js_instance *inst = js_instance_create(host.version, &spec, &facts, &err);
-    buf_free(&facts);
-    assert_non_null(inst);
-    while (host.version->warm_timer != NULL) {
-        fake_spin(&host);
-    }
-    js_fetch_done(host.version, 1, &(struct js_response){.status = 207});
-    js_call(inst, 2, SPAN_LIT("begin"), SPAN_LIT("[]"));
-    fake_spin(&host);
-    js_call(inst, 3, SPAN_LIT("look"), SPAN_LIT("[]"));
-    fake_wait(&host, &host.calls[3].done);
-    assert_string_equal(host.calls[3].result, "\"207 true\"");
-    js_instance_destroy(inst);
-    unload();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_answered_once),
         cmocka_unit_test(an_entry_that_fails_is_answered_and_ends_its_work),
         cmocka_unit_test(a_list_of_classes_that_is_none_is_refused),
-        cmocka_unit_test(the_warm_up_touches_no_object),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
