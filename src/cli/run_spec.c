@@ -89,9 +89,15 @@ static int need_secret(void *arg, struct span name, struct error *err)
 {
     const struct secrets *list = arg;
     for (size_t i = 0; i < list->count; i++) {
-        if (span_eq(span_str(list->items[i].name), name)) {
-            return 0;
+        if (!span_eq(span_str(list->items[i].name), name)) {
+            continue;
         }
+        if (strpbrk(list->items[i].value, "\r\n") != NULL) {
+            return error_set(err, 0,
+                             "--inject: the secret %s holds a newline: no header can carry it",
+                             list->items[i].name);
+        }
+        return 0;
     }
     return error_set(err, 0, "--inject: ${%.*s} is no secret: add --secret %.*s",
                      (int)(name.len < 128 ? name.len : 128), name.ptr,

@@ -6,8 +6,8 @@
  *     KEY: value                                  several lines"
  *
  * In double quotes \n, \r, \t, \" and \\ are escapes; elsewhere a backslash is itself. A later line
- * for the same name wins. Values here are secrets for HTTP headers: one that holds a newline or
- * another control byte is an error that names file and line, never the value.
+ * for the same name wins. A value that holds a control byte other than a newline or a tab is an
+ * error that names file and line, never the value.
  */
 #ifndef SALLYPORT_CONFIG_DOTENV_H
 #define SALLYPORT_CONFIG_DOTENV_H

@@ -51,11 +51,9 @@ int secret_check_value(struct span value, struct error *err)
     }
     for (size_t i = 0; i < value.len;) {
         unsigned char c = (unsigned char)value.ptr[i];
-        if (c == '\n' || c == '\r') {
-            return error_set(err, 0, "the value holds a newline: a header cannot carry it");
-        }
-        if ((c < 0x20 && c != '\t') || c == 0x7f) {
-            return error_set(err, 0, "the value holds a control byte: a header cannot carry it");
+        if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f) {
+            return error_set(err, 0,
+                             "the value holds a control byte: encode it, as base64 for one");
         }
         size_t n = utf8_length(value, i);
         if (n == 0) {

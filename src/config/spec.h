@@ -31,7 +31,7 @@ struct spec_strings {
 
 struct spec_secret {
     char *name;  /* [A-Za-z_][A-Za-z0-9_]{0,127} */
-    char *value; /* UTF-8, no control byte, at most 64 KiB */
+    char *value; /* UTF-8, no control byte but HTAB, CR, LF; at most 64 KiB */
 };
 
 struct spec_bind {

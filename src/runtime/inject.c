@@ -171,7 +171,13 @@ int inject_apply(const struct inject *in, const struct secrets *secrets,
     const char *text = buf_span(values).ptr;
     for (size_t k = 0; k < count; k++) {
         struct span value = trim(span_of(text + starts[k], starts[k + 1] - starts[k]));
-        if (!http1_is_value(value) || !fields_set(f, in->rules[hits[k]].header, value)) {
+        if (!http1_is_value(value)) {
+            return error_set(err, 0,
+                             "inject " SPAN_FMT ": its secret holds a newline: no header can "
+                             "carry it",
+                             SPAN_ARG(in->rules[hits[k]].header));
+        }
+        if (!fields_set(f, in->rules[hits[k]].header, value)) {
             return error_set(err, 0, "inject " SPAN_FMT ": it does not fit the request",
                              SPAN_ARG(in->rules[hits[k]].header));
         }

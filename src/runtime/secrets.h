@@ -21,7 +21,7 @@ struct secrets;
 struct secrets *secrets_create(void); /* NULL: memory */
 void secrets_destroy(struct secrets *s);
 
-/* A value holds no control byte but HTAB: it must be able to stand in a header field. */
+/* A value holds no control byte but HTAB, CR and LF: what puts it into a header looks again. */
 int secrets_put(struct secrets *s, struct span name, struct span value, struct error *err);
 bool secrets_remove(struct secrets *s, struct span name); /* false: there was none */
 /* ptr NULL: no such secret. */

@@ -59,6 +59,11 @@ static void secret_put(struct call *c)
 {
     struct error err;
     struct span value = buf_span(&c->body);
+    if (value.len == 0) {
+        call_reply_error(c, 400, "bad_value", "the value is empty",
+                         "to take a secret away, DELETE it");
+        return;
+    }
     if (vault_put(&c->s->secrets, c->segments[2], value, &err) < 0 ||
         runtimes_secret(c->s->runtimes, c->segments[2], value, true, on_rotated, c, &err) < 0) {
         answer_error(c, &err);

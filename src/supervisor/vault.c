@@ -18,11 +18,17 @@ void vault_init(struct vault *s)
     s->count = 0;
 }
 
+/* No mapping is empty; a value may be. */
+static size_t room(size_t len)
+{
+    return len > 0 ? len : 1;
+}
+
 static void value_free(struct secret *e)
 {
     if (e->value != NULL) {
         explicit_bzero(e->value, e->value_len);
-        munmap(e->value, e->value_len);
+        munmap(e->value, room(e->value_len));
         e->value = NULL;
     }
 }
@@ -59,18 +65,18 @@ int vault_check(struct span name, struct span value, struct error *err)
                              "secret name: letters, digits and _ are allowed, no digit first");
         }
     }
-    if (value.len == 0 || value.len > VAULT_VALUE_MAX) {
+    if (value.len > VAULT_VALUE_MAX) {
         return error_set(err, 0,
-                         "secret " SPAN_FMT ": the value has %zu bytes, 1 to %u are allowed",
+                         "secret " SPAN_FMT ": the value has %zu bytes, at most %u are allowed",
                          SPAN_ARG(name), value.len, VAULT_VALUE_MAX);
     }
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+        if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f) {
             return error_set(err, 0,
-                             "secret " SPAN_FMT ": the value has a %s in it: remove it, no header "
-                             "could carry it",
-                             SPAN_ARG(name), c == '\n' ? "newline" : "control byte");
+                             "secret " SPAN_FMT ": the value has a control byte in it: encode it, "
+                             "as base64 for one",
+                             SPAN_ARG(name));
         }
     }
     return 0;
@@ -91,14 +97,17 @@ static struct secret *find(const struct vault *s, struct span name)
 /* Locking fails over RLIMIT_MEMLOCK: then the value may be swapped, which is not worth refusing. */
 static char *value_make(struct span value)
 {
-    char *p = mmap(NULL, value.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const size_t len = room(value.len);
+    char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) {
         return NULL;
     }
-    (void)mlock(p, value.len);
-    madvise(p, value.len, MADV_DONTDUMP);
-    madvise(p, value.len, MADV_WIPEONFORK);
-    memcpy(p, value.ptr, value.len);
+    (void)mlock(p, len);
+    madvise(p, len, MADV_DONTDUMP);
+    madvise(p, len, MADV_WIPEONFORK);
+    if (value.len > 0) {
+        memcpy(p, value.ptr, value.len);
+    }
     return p;
 }
 
@@ -125,7 +134,7 @@ int vault_put(struct vault *s, struct span name, struct span value, struct error
     if (copy == NULL || e == NULL) {
         if (copy != NULL) {
             explicit_bzero(copy, value.len);
-            munmap(copy, value.len);
+            munmap(copy, room(value.len));
         }
         return error_set(err, ENOMEM, "secret " SPAN_FMT, SPAN_ARG(name));
     }

@@ -20,7 +20,8 @@ struct vault {
 void vault_init(struct vault *s);
 void vault_free(struct vault *s); /* overwrites the values */
 
-/* [A-Za-z_][A-Za-z0-9_]*, and a value of 1 byte or more without control bytes but HTAB. */
+/* [A-Za-z_][A-Za-z0-9_]*, and a value without control bytes but HTAB, CR and LF; it may be empty.
+ */
 int vault_check(struct span name, struct span value, struct error *err);
 /* Replaces one of the same name. The bytes are copied. */
 int vault_put(struct vault *s, struct span name, struct span value, struct error *err);

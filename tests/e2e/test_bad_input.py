@@ -65,8 +65,12 @@ def test_options(user, options, words):
 
 
 def test_secret_with_a_newline(user):
-    r = user.sallyport("run", "--secret", "S=env:V", "--", "true", env={"V": "top\nsecret"})
-    one_line(r, "S")
+    inject = ["--inject", "a.test: X-Key: ${S}"]
+    r = user.sallyport("run", "--secret", "S=env:V", *inject, "--", "true", env={"V": "top\nsecret"})
+    one_line(r, "S", "newline")
+    assert "top" not in r.err
+    r = user.sallyport("run", "--secret", "S=env:V", "--", "true", env={"V": "top\x01secret"})
+    one_line(r, "S", "control byte")
     assert "top" not in r.err
 
 

@@ -418,10 +418,13 @@ def test_the_smallest_worker(user, up, origin):
             const proxied = await proxyToSandbox(request, env);
             if (proxied) return proxied;
             const sandbox = getSandbox(env.Sandbox, "my-sandbox");
-            return Response.json(await sandbox.exec("curl -sS https://api.example.test/"));
+            const out = await sandbox.exec("curl -sS https://api.example.test/");
+            return Response.json({ ...out, pem: env.PEM, empty: env.EMPTY });
           },
         };""", bindings={"Sandbox": "Sandbox"},
         config={"containers": [{"class_name": "Sandbox", "image": "./Dockerfile", "max_instances": 1}],
-                "migrations": [{"new_sqlite_classes": ["Sandbox"], "tag": "v1"}]})
+                "migrations": [{"new_sqlite_classes": ["Sandbox"], "tag": "v1"}]},
+        files={".dev.vars": 'EMPTY=""\nPEM="-----BEGIN KEY-----\\nabc\ndef"\n'})
     r = up(folder, *origin.options("api.example.test")).get("/", timeout=60).json
     assert (r["exitCode"], r["stdout"]) == (0, "handled"), r
+    assert (r["pem"], r["empty"]) == ("-----BEGIN KEY-----\nabc\ndef", "")

@@ -42,10 +42,10 @@ static void secrets_by_name(void **state)
     TELL(RUNTIME_SECRET, "1", "TOKEN", "value", "put");
     EXPECT(RUNTIME_REPLY, "1|ok|null");
     assert_true(span_eq(secrets_get(t.rt->secrets, S("TOKEN")), S("value")));
-    TELL(RUNTIME_SECRET, "2", "TOKEN", "va\nlue", "put");
+    TELL(RUNTIME_SECRET, "2", "TOKEN", "va\x01lue", "put");
     run();
     assert_non_null(strstr(t.text, "2|error|secret TOKEN: the value holds a control byte"));
-    assert_null(strstr(t.text, "va\nlue"));
+    assert_null(strstr(t.text, "va\x01lue"));
     assert_true(span_eq(secrets_get(t.rt->secrets, S("TOKEN")), S("value")));
     TELL(RUNTIME_SECRET, "3", "TOKEN", "", "rm");
     EXPECT(RUNTIME_REPLY, "3|ok|null");
