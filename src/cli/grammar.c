@@ -231,7 +231,7 @@ int grammar_inject(const char *text, struct grammar_inject *out, struct error *e
         return error_set(err, 0, "--inject %s: \"%.*s\" is not a header that can be set", host,
                          (int)(out->header.len < 100 ? out->header.len : 100), out->header.ptr);
     }
-    if (out->value.len == 0 || secret_check_value(out->value, err) < 0) {
+    if (out->value.len == 0 || !http1_is_value(out->value)) {
         return error_set(err, 0, "--inject %s: expected a value without control bytes", host);
     }
     return 0;
