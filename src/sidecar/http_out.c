@@ -160,7 +160,9 @@ void http_failed(struct client *c, enum gate_reset reason)
     if (c->response == RESPONSE_BODY) {
         /* What came of it leaves, but no last chunk and no close_notify: the client must not take
          * it for whole. */
-        client_out_flush(c);
+        if (client_out_flush(c)) {
+            tls_conn_flush(c->conn);
+        }
         client_cut(c);
     } else if (reason == GATE_RESET_UPSTREAM) {
         http_answer(c, 502, "protocol", "The upstream broke off.");
