@@ -1,5 +1,6 @@
 /*
- * bundle: the user's module and what it imports as one CommonJS script, made by esbuild.
+ * bundle: the user's module and what it imports as one CommonJS script, made by esbuild; one that
+ * uses top-level await is an async function in it (esbuild.c).
  *
  * esbuild is the system's (/usr/bin/esbuild, or ours beside the programs), never one that a
  * project carries; it runs without an environment, without plugins and without the project's

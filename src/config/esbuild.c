@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -22,7 +23,6 @@ static const char tsconfig[] =
 
 static const char *const options[] = {
     "--bundle",
-    "--format=cjs",
     /* As wrangler has it: main fields browser, module, main, and the conditions of workerd. */
     "--platform=browser",
     "--conditions=workerd,worker,browser",
@@ -41,15 +41,40 @@ static const char *const options[] = {
     "--loader:.html=text",
     "--loader:.sql=text",
     "--loader:.bin=binary",
-    "--external:@cloudflare/containers",
-    "--external:@cloudflare/sandbox",
-    "--external:cloudflare:workers",
-    "--external:sallyport",
     "--tsconfig=/proc/self/fd/3",
     "--metafile=/proc/self/fd/4",
     "--outfile=/proc/self/fd/5",
 };
 #define OPTION_COUNT (sizeof options / sizeof *options)
+
+/* The usual form: a function of module, exports and require. */
+static const char *const plain_options[] = {
+    "--format=cjs",
+    "--external:@cloudflare/containers",
+    "--external:@cloudflare/sandbox",
+    "--external:cloudflare:workers",
+    "--external:sallyport",
+};
+#define PLAIN_COUNT (sizeof plain_options / sizeof *plain_options)
+
+/* A module with top-level await is an async function inside of that one, which esbuild makes of ESM
+ * alone. There a built-in that stayed an import would be no statement of a function, so each is a
+ * module of one require. The entry comes on standard input and hands over its exports. */
+#define BUILTIN(name)                                                                              \
+    "--alias:" name "=data:text/javascript,module.exports=require('builtin:" name "')"
+static const char *const async_options[] = {
+    "--format=esm",
+    "--banner:js=return (async () => {",
+    "--footer:js=})();",
+    "--external:builtin:*",
+    BUILTIN("@cloudflare/containers"),
+    BUILTIN("@cloudflare/sandbox"),
+    BUILTIN("cloudflare:workers"),
+    BUILTIN("sallyport"),
+};
+#define ASYNC_COUNT (sizeof async_options / sizeof *async_options)
+#define ASYNC_WHY   "Top-level await is currently not supported"
+static const char async_entry[] = "import * as m from %s;\nrequire('builtin:exports')(m);\n";
 
 const char *bundle_esbuild(void)
 {
@@ -62,12 +87,19 @@ uint64_t esbuild_options_hash(void)
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         hash = fnv_add_str(hash, options[i]);
     }
-    return hash;
+    for (size_t i = 0; i < PLAIN_COUNT; i++) {
+        hash = fnv_add_str(hash, plain_options[i]);
+    }
+    for (size_t i = 0; i < ASYNC_COUNT; i++) {
+        hash = fnv_add_str(hash, async_options[i]);
+    }
+    return fnv_add_str(hash, async_entry);
 }
 
 struct run {
     int fds[FD_COUNT]; /* ours; 0..2 unused */
     int errors;        /* memfd that gets the complaints */
+    int entry;         /* memfd with the entry of the async form; -1: the plain form */
 };
 
 static int open_memfds(struct run *r, struct error *err)
@@ -75,6 +107,7 @@ static int open_memfds(struct run *r, struct error *err)
     for (int i = 0; i < FD_COUNT; i++) {
         r->fds[i] = -1;
     }
+    r->entry = -1;
     r->errors = memfd_create("esbuild-errors", MFD_CLOEXEC);
     int rc = r->errors < 0 ? -1 : 0;
     for (int i = FD_TSCONFIG; rc == 0 && i < FD_COUNT; i++) {
@@ -93,6 +126,7 @@ static int open_memfds(struct run *r, struct error *err)
 static void close_memfds(struct run *r)
 {
     close_fd(&r->errors);
+    close_fd(&r->entry);
     for (int i = FD_TSCONFIG; i < FD_COUNT; i++) {
         close_fd(&r->fds[i]);
     }
@@ -107,7 +141,8 @@ static int spawn(const char *program, char *const *argv, const char *root, const
     if (rc != 0) {
         return rc;
     }
-    rc = posix_spawn_file_actions_addopen(&a, 0, "/dev/null", O_RDONLY, 0);
+    rc = r->entry >= 0 ? posix_spawn_file_actions_adddup2(&a, r->entry, 0)
+                       : posix_spawn_file_actions_addopen(&a, 0, "/dev/null", O_RDONLY, 0);
     rc = rc != 0 ? rc : posix_spawn_file_actions_addopen(&a, 1, "/dev/null", O_WRONLY, 0);
     rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&a, r->errors, 2);
     for (int i = FD_TSCONFIG; rc == 0 && i < FD_COUNT; i++) {
@@ -137,19 +172,34 @@ static int wait_for(pid_t pid, int *status)
     return 0;
 }
 
-static int run_child(const char *module, const char *root, struct run *r, struct error *err)
+#define ARGV_MAX (3 + OPTION_COUNT + PLAIN_COUNT + ASYNC_COUNT)
+
+static void argv_make(char *argv[ARGV_MAX], const char *module, bool async)
+{
+    size_t n = 0;
+    argv[n++] = strdup("esbuild");
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        argv[n++] = strdup(options[i]);
+    }
+    for (size_t i = 0; i < (async ? ASYNC_COUNT : PLAIN_COUNT); i++) {
+        argv[n++] = strdup(async ? async_options[i] : plain_options[i]);
+    }
+    if (!async) {
+        argv[n++] = strdup(module);
+    }
+    argv[n] = NULL;
+}
+
+/* text gets what it complained of. */
+static int run_child(const char *module, const char *root, struct run *r, struct buf *text,
+                     struct error *err)
 {
     const char *program = bundle_esbuild();
     if (program == NULL) {
         return error_set(err, 0, "esbuild: not found in /usr/bin: apt-get install esbuild");
     }
-    char *argv[OPTION_COUNT + 3];
-    argv[0] = strdup("esbuild");
-    argv[1] = strdup(module);
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        argv[i + 2] = strdup(options[i]);
-    }
-    argv[OPTION_COUNT + 2] = NULL;
+    char *argv[ARGV_MAX];
+    argv_make(argv, module, r->entry >= 0);
     pid_t pid = 0;
     int status = 0;
     int rc = spawn(program, argv, root, r, &pid);
@@ -158,13 +208,44 @@ static int run_child(const char *module, const char *root, struct run *r, struct
         free(argv[i]);
     }
     if (rc == 0 && status != 0) {
-        struct buf text;
-        if (read_memfd(r->errors, DIAGNOSTICS_MAX, &text, err) == 0) {
-            esbuild_explain(root, buf_span(&text), err);
+        if (read_memfd(r->errors, DIAGNOSTICS_MAX, text, err) == 0) {
+            esbuild_explain(root, buf_span(text), err);
         }
-        buf_free(&text);
         rc = -1;
     }
+    return rc;
+}
+
+/* The module by its absolute path as a string of JavaScript's, in the entry of the async form. */
+static int open_entry(const char *module, struct run *r, struct error *err)
+{
+    json_t *name = json_string(module);
+    cleanup_free char *quoted =
+        name != NULL ? json_dumps(name, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
+    json_decref(name);
+    r->entry = memfd_create("esbuild-entry", MFD_CLOEXEC);
+    if (quoted == NULL || r->entry < 0 || dprintf(r->entry, async_entry, quoted) < 0 ||
+        lseek(r->entry, 0, SEEK_SET) < 0 || lseek(r->errors, 0, SEEK_SET) < 0 ||
+        ftruncate(r->errors, 0) < 0) {
+        return error_set(err, errno, "esbuild: the module's entry");
+    }
+    return 0;
+}
+
+static int run_forms(const char *module, const char *root, struct run *r, struct error *err)
+{
+    struct buf text;
+    buf_init(&text, DIAGNOSTICS_MAX);
+    int rc = run_child(module, root, r, &text, err);
+    struct span said = buf_span(&text);
+    bool async = rc < 0 && said.len > 0 &&
+                 memmem(said.ptr, said.len, ASYNC_WHY, sizeof ASYNC_WHY - 1) != NULL;
+    if (async) {
+        buf_free(&text);
+        rc = open_entry(module, r, err);
+        rc = rc < 0 ? rc : run_child(module, root, r, &text, err);
+    }
+    buf_free(&text);
     return rc;
 }
 
@@ -175,7 +256,7 @@ int esbuild_run(const char *module, const char *root, struct buf *script, struct
     buf_init(script, BUNDLE_BYTES_MAX);
     buf_init(meta, BUNDLE_BYTES_MAX);
     int rc = open_memfds(&r, err);
-    rc = rc < 0 ? rc : run_child(module, root, &r, err);
+    rc = rc < 0 ? rc : run_forms(module, root, &r, err);
     rc = rc < 0 ? rc : read_memfd(r.fds[FD_SCRIPT], BUNDLE_BYTES_MAX, script, err);
     rc = rc < 0 ? rc : read_memfd(r.fds[FD_META], BUNDLE_BYTES_MAX, meta, err);
     close_memfds(&r);

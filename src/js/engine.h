@@ -28,6 +28,7 @@ extern void JSUnlock(JSContextRef ctx);
 enum js_entry {
     ENTRY_ENV,
     ENTRY_MODULE,
+    ENTRY_LOADED,
     ENTRY_CLASSES,
     ENTRY_REJECTION,
     ENTRY_WARM,

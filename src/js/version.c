@@ -168,11 +168,16 @@ static int shim_load(struct js_version *v, struct error *err)
         return error_set(err, 0, "load %s: our own JavaScript did not load", v->name);
     }
     JSGlobalContextSetUnhandledRejectionCallback(v->ctx, v->entries[ENTRY_REJECTION], NULL);
+    return 0;
+}
+
+/* As workerd has it: a module may make code of strings while it is evaluated, and never after. */
+static void eval_end(struct js_version *v)
+{
     JSStringRef message =
         js_string_latin1(SPAN_LIT("Code generation from strings disallowed for this context"));
     JSGlobalContextSetEvalEnabled(v->ctx, false, message);
     JSStringRelease(message);
-    return 0;
 }
 
 /* "file:line:column: SyntaxError: …": the engine gives a syntax error no column. */
@@ -227,6 +232,10 @@ static int bundle_load(struct js_version *v, const struct js_app *app, struct er
     if (rc == 0) {
         rc = entry_error(v, js_enter(v, ENTRY_MODULE, 1, &fn), err);
     }
+    if (rc == 0) {
+        rc = entry_error(v, js_enter(v, ENTRY_LOADED, 0, NULL), err);
+    }
+    eval_end(v);
     return rc == 0 ? js_classes_load(v, err) : rc;
 }
 

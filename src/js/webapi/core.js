@@ -13,7 +13,7 @@ import { fetch, fetchDone, fetchFailed } from './fetch.js';
 import { abort, abortAll, alarm, call, createInstance, dispatch, idle, rejected } from './handler.js';
 import { Headers } from './headers.js';
 import { describe, errorText } from './inspect.js';
-import { classNamed, evaluateModule, listClasses } from './module.js';
+import { classNamed, evaluateModule, listClasses, moduleLoaded } from './module.js';
 import { alarmDone } from './storage.js';
 import { setStreamLength, streamClosed, streamPull } from './outgoing.js';
 import { Request } from './request.js';
@@ -124,7 +124,7 @@ export const entries = [
       return errorText(e);
     }
   },
-  evaluateModule, listClasses, rejected, warm, dispatch, call, abort, abortAll, fetchDone,
+  evaluateModule, moduleLoaded, listClasses, rejected, warm, dispatch, call, abort, abortAll, fetchDone,
   fetchFailed, kvDone, policyDone, secretChanged, timerDue, bodyReady, streamPull, streamClosed,
   createInstance, instanceDestroy,
   instanceIdle, idle, serve, scheduled, alarm, objectDone, runJob,

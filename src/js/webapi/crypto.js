@@ -8,7 +8,7 @@ const RANDOM_MAX = 65536;
 
 let subtleModule = null;
 export function subtleParts() {
-  subtleModule ??= native.lazy(1).create(DOMException);
+  subtleModule ??= native.lazy(1).create(DOMException, refuseLoading);
   return subtleModule;
 }
 

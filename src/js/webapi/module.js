@@ -17,7 +17,13 @@ const classes = new Map(); // name -> class
 
 let exported = {};
 
+let awaits = null; // what a module with top-level await waits for; its error, when it is over
+
 function requireModule(name) {
+  if (name.startsWith('builtin:')) name = name.slice(8); // config/esbuild.c
+  if (name === 'exports') return (value) => {
+    exported = value;
+  };
   const found = modules.get(name);
   if (found === undefined) throw new Error(`Cannot find module '${name}'`);
   return { __esModule: true, default: found, ...found };
@@ -30,19 +36,28 @@ export function placedError(e) {
   return frame === null ? text : `${frame[1]}: ${text.split('\n', 1)[0]}`;
 }
 
-// null, or the text of what it threw.
+// null, or the text of what it threw. moduleLoaded follows, in a turn of its own.
 export function evaluateModule(fn) {
   const module = { exports: {} };
   setLoading(true);
   try {
-    fn.call(undefined, module, module.exports, requireModule);
-    exported = module.exports ?? {};
+    const result = fn.call(undefined, module, module.exports, requireModule);
+    if (result instanceof Promise) {
+      awaits = 'Top-level await in a module is restricted to promises that are settled at once: what needs time ' +
+        'or the network belongs into a handler.';
+      result.then(() => { awaits = null; }, (e) => { awaits = placedError(e); });
+    } else {
+      exported = module.exports ?? {};
+    }
     return null;
   } catch (e) {
     return placedError(e);
-  } finally {
-    setLoading(false);
   }
+}
+
+export function moduleLoaded() {
+  setLoading(false);
+  return awaits;
 }
 
 // Classes of the built-in modules: exporting one again means nothing. Sandbox and Container are

@@ -2,6 +2,7 @@
 
 import { BodySlot, extractBody, extractedType, mixinBody } from './body.js';
 import { Headers, IMMUTABLE } from './headers.js';
+import { refuseLoading } from './task.js';
 import { URL } from './url.js';
 
 const INTERNAL = Symbol();
@@ -96,6 +97,7 @@ export class Response {
     if (![301, 302, 303, 307, 308].includes(status)) {
       throw new RangeError(`Invalid redirect status: ${status}`);
     }
+    refuseLoading();
     const r = new Response(null, { status, headers: { location: href } });
     Headers.freeze(r.#headers);
     return r;

@@ -401,6 +401,24 @@ static void bundle_is_made_and_kept(void **state)
     assert_false(b.from_cache);
     bundle_free(&b);
 
+    write_file("app.ts", "import { Sandbox } from '@cloudflare/sandbox';\n"
+                         "import { k } from './util';\n"
+                         "export class Box extends Sandbox { x = k as number }\n"
+                         "export const later = await Promise.resolve(1);\n");
+    assert_int_equal(bundle_make(module, folder, &b, &err), 0);
+    assert_int_equal(b.inputs.count, 3);
+    const char *script = read_all(b.script_fd);
+    assert_int_equal(strncmp(script, "return (async () => {\n", 22), 0);
+    assert_non_null(strstr(script, "__require(\"builtin:@cloudflare/sandbox\")"));
+    assert_non_null(strstr(script, "__require(\"builtin:exports\")("));
+    assert_null(strstr(script, "\nimport "));
+    assert_null(strstr(script, "\nexport "));
+    bundle_free(&b);
+
+    write_file("app.ts", "import x from 'not-there'; await x();\n");
+    assert_true(bundle_make(module, folder, &b, &err) < 0);
+    assert_string_equal(err.text + strlen(folder), "/app.ts:1:15: Could not resolve \"not-there\"");
+
     write_file("app.ts", "import x from 'not-there'; x();\n");
     assert_true(bundle_make(module, folder, &b, &err) < 0);
     assert_string_equal(err.text + strlen(folder), "/app.ts:1:15: Could not resolve \"not-there\"");

@@ -1,10 +1,11 @@
 // WebCrypto (W3C Web Cryptography Level 2) on first use: SubtleCrypto and CryptoKey.
 
-import { setDOMException } from './subtle/common.js';
+import { setup } from './subtle/common.js';
 import { CryptoKey } from './subtle/key.js';
 import { SubtleCrypto, subtle } from './subtle/methods.js';
 
-export function create(DOMException) {
-  setDOMException(DOMException);
+// refuse() throws where no random values may be made.
+export function create(DOMException, refuse) {
+  setup(DOMException, refuse);
   return { CryptoKey, SubtleCrypto, subtle };
 }

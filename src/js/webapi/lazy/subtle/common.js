@@ -3,8 +3,10 @@
 import { viewOf } from '../../views.js';
 
 let DOMException;
-export function setDOMException(cls) {
+export let refuseRandom;
+export function setup(cls, refuse) {
   DOMException = cls;
+  refuseRandom = refuse;
 }
 
 const error = (name) => (message) => new DOMException(message, name);

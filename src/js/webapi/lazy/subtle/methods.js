@@ -2,7 +2,7 @@
 
 import {
   bytesOf, dataError, formatOf, hashName, hashNumber, integer, invalidAccess, nameOf, notSupported,
-  operationError, syntaxError, usagesOf,
+  operationError, refuseRandom, syntaxError, usagesOf,
 } from './common.js';
 import { handleOf } from './key.js';
 import { aesCbc, aesCtr, aesGcm, aesKw, hkdf, hmac, pbkdf2 } from './secret.js';
@@ -67,6 +67,7 @@ export class SubtleCrypto {
     return out.buffer;
   }
   async generateKey(algorithm, extractable, keyUsages) {
+    refuseRandom();
     const { found, params } = normalize('generateKey', algorithm);
     const result = found.generateKey(params, !!extractable, usagesOf(keyUsages));
     return result.privateKey === undefined ? needUsages(result) : result;
