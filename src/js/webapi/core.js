@@ -15,7 +15,7 @@ import { Headers } from './headers.js';
 import { describe, errorText } from './inspect.js';
 import { classNamed, evaluateModule, listClasses, moduleLoaded } from './module.js';
 import { alarmDone } from './storage.js';
-import { setStreamLength, streamClosed, streamPull } from './outgoing.js';
+import { setGzip, setStreamLength, streamClosed, streamPull } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { structuredClone } from './clone.js';
@@ -99,6 +99,7 @@ lazily(web, [
   'PerformanceEntry', 'PerformanceMark', 'PerformanceMeasure', 'TextDecoderStream',
   'TextEncoderStream', 'caches',
 ]);
+setGzip((stream) => stream.pipeThrough(new (web().CompressionStream)('gzip')));
 Performance.keptBy(() => web().timeline);
 Object.defineProperty(Crypto.prototype, 'DigestStream', {
   configurable: true, get: () => web().digestStream(),

@@ -2,7 +2,7 @@
 
 import { BYTES, NONE, NativeBody, REQUEST, RESPONSE, SOURCE, streamOf } from './body.js';
 import { Headers } from './headers.js';
-import { sendStream } from './outgoing.js';
+import { gzip, sendStream } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';
 import { OBJECT, addWork, enter, nextSequence, noTask, otherRequest, owner } from './task.js';
@@ -95,18 +95,24 @@ class Fetch {
 // A body on its way to the host: [kind, value]. A fetch whose body is given is released by the
 // caller once the host has it (`given`).
 // A native body leaves as it came only under the Content-Encoding it came with: else it goes
-// through JavaScript, decoded.
-export function packBody(slot, task, headers, finish) {
+// through JavaScript, decoded. compress: what JavaScript has of a body is compressed, if its
+// headers say gzip; `coded` tells that it was.
+export function packBody(slot, task, headers, finish, compress = false) {
   const state = slot.take();
   if (state === null) return NO_BODY;
   if (state === undefined) return null; // the owner's own, untouched
-  if (state.kind === BYTES) return { kind: BYTES, value: state.data, given: null };
+  if (state.kind === BYTES) {
+    return compress && promisesGzip(headers) ? packGzip(streamOf(state), task, finish)
+      : { kind: BYTES, value: state.data, given: null };
+  }
   if (state.kind === RESPONSE && !state.owner.closedForBodies &&
       Headers.mayDiffer(headers, state.owner, CONTENT_ENCODING) && state.owner.coding() !== 0 &&
       state.owner.encoding() !== encodingOf(headers)) {
-    return { kind: SOURCE, value: sendStream(streamOf(state), task, finish), given: null };
+    return compress && promisesGzip(headers) ? packGzip(streamOf(state), task, finish)
+      : { kind: SOURCE, value: sendStream(streamOf(state), task, finish), given: null };
   }
   if (state.kind === SOURCE) {
+    if (compress && promisesGzip(headers)) return packGzip(state.stream, task, finish);
     return { kind: SOURCE, value: sendStream(state.stream, task, finish), given: null };
   }
   if (state.stream !== null) state.stream.getReader(); // whoever holds it sees it locked
@@ -119,6 +125,14 @@ export function packBody(slot, task, headers, finish) {
 
 function encodingOf(headers) {
   return (headers.get('content-encoding') ?? '').trim().toLowerCase();
+}
+
+function promisesGzip(headers) {
+  return headers.has('content-encoding') && encodingOf(headers) === 'gzip';
+}
+
+function packGzip(stream, task, finish) {
+  return { kind: SOURCE, value: sendStream(gzip(stream), task, finish), given: null, coded: true };
 }
 
 // Whether the headers promise a coding that a body of JavaScript's does not have.

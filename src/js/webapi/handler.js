@@ -79,13 +79,13 @@ export function finish(task, response) {
     if (response.status === 0) throw new TypeError('The handler returned Response.error().');
     const fetched = Response.fetchOf(response);
     let headers = Response.headers(response);
-    let body = packBody(Response.slot(response), task, headers, sent);
+    let body = packBody(Response.slot(response), task, headers, sent, !Response.isManual(response));
     if (body === null) body = { kind: RESPONSE, value: fetched.id, given: fetched };
     if (body.given === fetched && fetched !== null && fetched.closed) {
       throw otherRequest('the response belongs to work that is over');
     }
-    // workerd would compress it; uncompressed is right for every client.
-    if ((body.kind === BYTES || body.kind === SOURCE) && !Response.isManual(response) &&
+    // Of the codings only gzip is made here; uncompressed is right for every client.
+    if ((body.kind === BYTES || body.kind === SOURCE) && body.coded !== true && !Response.isManual(response) &&
         promisesCoding(headers)) {
       headers = Headers.copy(headers);
       headers.delete('content-encoding');

@@ -9,6 +9,13 @@ export function setStreamLength(stream, length) {
   lengths.set(stream, length);
 }
 
+// Set by core.js, which knows the compressor: a stream -> the same, compressed.
+export let gzip = null;
+
+export function setGzip(fn) {
+  gzip = fn;
+}
+
 // number -> {reader, task, ended, finish}; finish is called when the host has closed it
 const outgoing = [];
 

@@ -133,6 +133,7 @@ H.endless = () => { let n = 0; return new Response(new ReadableStream({ pull(c) 
 H.slowRead = async (request) => { const r = (await fetch(request)).body.getReader(); await r.read(); await new Promise(() => {}); };
 H.readText = async (request) => new Response(await (await fetch(request)).text());
 H.readRewrap = async (request) => { const res = await fetch(request); return new Response((await res.text()).toUpperCase(), res); };
+H.readManual = async (request) => { const res = await fetch(request); return new Response(`${await res.text()}!`, { headers: res.headers, encodeBody: 'manual' }); };
 H.dropEncoding = async (request) => { const res = await fetch(request); const out = new Response(res.body, res); out.headers.delete('Content-Encoding'); return out; };
 H.ownHeaders = async (request) => { const res = await fetch(request); return new Response(res.body, { status: res.status, headers: { 'x-a': '1' } }); };
 H.api = require('sallyport').outboundParams ? async (request, env, ctx) => {
