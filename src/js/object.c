@@ -96,6 +96,9 @@ struct js_instance *js_instance_create(struct js_version *v, const struct js_ins
         js_instance_destroy(inst);
         return NULL;
     }
+    if (spec->running) {
+        js_container_started(inst, false);
+    }
     return inst;
 }
 

@@ -79,6 +79,9 @@ static void finish(struct process *p, struct span how, uint32_t number)
     if (half != NULL) {
         js_process_ended(half->js, process, how, number);
     }
+    if (inst->half != NULL && inst->half != half) {
+        js_process_ended(inst->half->js, process, how, number);
+    }
 }
 
 void process_ended(struct runtime *rt, const struct ipc_message *m)
@@ -92,6 +95,10 @@ void process_ended(struct runtime *rt, const struct ipc_message *m)
             finish(p, m->fields[2], (uint32_t)control_number(m->fields[3]));
             return;
         }
+    }
+    if (inst != NULL && inst->half != NULL && number >= 1 && number <= UINT32_MAX) {
+        js_process_ended(inst->half->js, (uint32_t)number, m->fields[2],
+                         (uint32_t)control_number(m->fields[3]));
     }
 }
 

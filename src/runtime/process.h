@@ -14,7 +14,8 @@ struct process *process_add(struct instance *inst, struct version *v, struct spa
 /* which 0: standard output, 1: standard error; the source is the reader's. p NULL: nothing. */
 void process_output(struct process *p, size_t which, struct source *source);
 
-/* RUNTIME_PROCESS */
+/* RUNTIME_PROCESS. Told to whose code started it, and to the code of the moment, which may have it
+ * from the agent's list: it was started before this code, or by no code. */
 void process_ended(struct runtime *rt, const struct ipc_message *m);
 /* The sandbox has ended: those of which no end was told are lost. */
 void process_lost_all(struct instance *inst);

@@ -12,7 +12,10 @@ from daemon import read_until, write_worker
 
 CODE = """
 import { getSandbox, Sandbox } from "@cloudflare/sandbox";
-export class Box extends Sandbox {}
+export class Box extends Sandbox {
+  async onStart() { this.ctx.storage.kv.put("starts", (await this.starts()) + 1); }
+  async starts() { return this.ctx.storage.kv.get("starts") ?? 0; }
+}
 
 const timed = async (fn) => { const t = Date.now(); const r = await fn(); return [r, Date.now() - t]; };
 
@@ -95,6 +98,13 @@ const tests = {
     let state; do { await scheduler.wait(10); state = (await s.getProcess("mine"))?.status; } while (state === "running");
     return { id: p.id, list, state };
   },
+  begin: async (s) => (await s.startProcess("sleep 38.5917", { processId: "kept" })).id,
+  finish: async (s) => {
+    await s.killProcess("kept");
+    let p; do { await scheduler.wait(10); p = await s.getProcess("kept"); } while (p.status === "running");
+    await s.exec("true");
+    return [p.id, p.command, p.status, await s.starts()];
+  },
 };
 
 export default {
@@ -171,6 +181,13 @@ def test_streams_and_background(box):
     assert ["stderr", "two\n", None] in events and events[-1][0] == "complete" and events[-1][2] == 4, events
     r = box.get("/process").json
     assert r["id"] == "mine" and ["mine", "running"] in r["list"] and r["state"] != "running", r
+
+
+def test_new_code_hears_the_end_of_what_the_old_began(box):
+    assert box.get("/begin").json == "kept"
+    assert box.cli("deploy").code == 0
+    assert box.get("/finish").json == ["kept", "sleep 38.5917", "killed", 1]
+    assert not sleepers("38.5917")
 
 
 def private_bytes(pid):
