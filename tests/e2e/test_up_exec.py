@@ -105,6 +105,11 @@ const tests = {
     await s.exec("true");
     return [p.id, p.command, p.status, await s.starts()];
   },
+  longCommand: async (s) => {
+    const p = await s.startProcess(`echo ${"ü".repeat(600)}`);
+    await p.waitForExit();
+    return (await p.getLogs()).stdout.length;
+  },
 };
 
 export default {
@@ -180,6 +185,7 @@ def test_streams_and_background(box):
     assert events[0][0] == "start" and ["stdout", "one\n", None] in events, events
     assert ["stderr", "two\n", None] in events and events[-1][0] == "complete" and events[-1][2] == 4, events
     r = box.get("/process").json
+    assert box.get("/longCommand").json == 601
     assert r["id"] == "mine" and ["mine", "running"] in r["list"] and r["state"] != "running", r
 
 

@@ -14,7 +14,7 @@ import { Collected, Running, decoder, drain, exitCodeOf, interrupted, refuseAbor
 import { eventStream } from './sse.js';
 
 const KEPT_MAX = 256; // ended processes that are still known
-const LABEL_MAX = 1024;
+const LABEL_MAX = 256; // bytes
 const LOG_MAX = 4 * 1024 * 1024; // bytes of logs that one call collects
 const WINDOW = 64 * 1024; // characters in which waitForLog looks for a pattern
 
@@ -112,7 +112,10 @@ function forget(life, record) {
 
 // A label that tells id and command to a successor of this object.
 function labelOf(id, command) {
-  return `${id} ${command}`.slice(0, LABEL_MAX);
+  const bytes = native.utf8Encode(`${id} ${command}`);
+  let end = Math.min(bytes.length, LABEL_MAX);
+  while (end < bytes.length && (bytes[end] & 0xc0) === 0x80) end--; // between characters
+  return native.utf8Decode(bytes.subarray(0, end), false, false);
 }
 
 function labelled(label) {
