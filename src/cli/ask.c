@@ -85,6 +85,18 @@ int ask_instance(const char *id, struct client_request *r, const json_t *body, j
     return rc;
 }
 
+int ask_refused(const struct client_reply *reply)
+{
+    struct error err;
+    json_t *doc = json_loadb(buf_span(&reply->body).ptr, buf_len(&reply->body), 0, NULL);
+    json_t *exit = json_object_get(doc, "exit");
+    int status = json_is_integer(exit) ? (int)json_integer_value(exit) : EXIT_FAILED;
+    json_decref(doc);
+    client_refusal(reply, &err);
+    fail(&err);
+    return status;
+}
+
 int ask_stdin(size_t max, struct buf *out, struct error *err)
 {
     buf_init(out, max + 1);

@@ -28,6 +28,10 @@ int ask_instance(const char *id, struct client_request *r, const json_t *body, j
 int ask_instance_reply(const char *id, struct client_request *r, const json_t *body,
                        struct client_reply *out, struct error *err);
 
+/* Prints why an error answer (status 400 and above) is one; gives the status to exit with, which a
+ * command that was not started inside has: 127, 126 or 125. */
+int ask_refused(const struct client_reply *reply);
+
 /* Everything on standard input, at most max bytes. Freed with buf_wipe. */
 int ask_stdin(size_t max, struct buf *out, struct error *err);
 

@@ -1,3 +1,4 @@
+#include "base/cleanup.h"
 #include "cli/ask.h"
 #include "cli/commands.h"
 #include "cli/find.h"
@@ -20,32 +21,58 @@ static const struct arg_option options[] = {
     {.name = NULL},
 };
 
+/* NULL: a word is not UTF-8. */
+static char *body_of(const char *class_name, int n, char **argv)
+{
+    json_t *body = json_pack("{s:s, s:s*}", "id", argv[0], "class", class_name);
+    json_t *command = json_array();
+    int rc = body != NULL ? 0 : -1;
+    for (int i = 1; i < n; i++) {
+        rc |= json_array_append_new(command, json_string(argv[i]));
+    }
+    if (n > 1) {
+        rc |= json_object_set(body, "command", command);
+    }
+    char *text = rc == 0 ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(command);
+    json_decref(body);
+    return text;
+}
+
 /* Prints the id: 64 digits that every command takes as well as the name. */
-static int create(const char *name, const char *class_name, struct error *err)
+static int print_id(const struct client_reply *reply, struct error *err)
+{
+    json_t *instance = ask_json(reply, err);
+    const char *id = json_string_value(json_object_get(instance, "id"));
+    if (id != NULL) {
+        puts(id);
+    }
+    json_decref(instance);
+    return id != NULL ? 0 : error_set(err, 0, "control socket: no id in the answer");
+}
+
+/* argv: the name and the command's words. */
+static int create(const char *class_name, int n, char **argv)
 {
     struct client_request r;
     struct client_reply reply;
-    struct client *c = find_daemon_or_say(err);
+    struct error err;
+    cleanup_free char *text = body_of(class_name, n, argv);
+    struct client *c = text != NULL ? find_daemon_or_say(&err) : NULL;
     if (c == NULL) {
-        return -1;
+        return text != NULL ? fail(&err) : ask_usage(&command_create, "a word is not UTF-8 text");
     }
-    json_t *body = json_pack("{s:s, s:s*}", "id", name, "class", class_name);
-    char *text = json_dumps(body, JSON_COMPACT);
-    json_decref(body);
     client_path_start(&r, "POST", "/v1/instances");
     r.body = span_str(text);
-    int rc = client_do(c, &r, &reply, err);
-    free(text);
+    int rc = client_call(c, &r, &reply, &err);
     client_close(c);
     if (rc < 0) {
-        return rc;
+        return fail(&err);
     }
-    json_t *instance = ask_json(&reply, err);
+    int status = reply.status >= 400 ? ask_refused(&reply) : 0;
+    rc = status == 0 ? print_id(&reply, &err) : 0;
     client_reply_free(&reply);
-    const char *id = json_string_value(json_object_get(instance, "id"));
-    puts(id != NULL ? id : name);
-    json_decref(instance);
-    return instance != NULL ? 0 : -1;
+    return rc < 0 ? fail(&err) : status;
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -54,20 +81,20 @@ static int run(const struct command *self, int argc, char **argv)
     int n = 0;
     struct error err;
     int status = ask_args(self, argc, argv, &o, &n);
-    status = status != 0 ? status : ask_operands(self, n, 1, 1);
+    status = status != 0 ? status : ask_operands(self, n, 1, n);
     if (status == 0 && grammar_name(argv[0], &err) < 0) {
         status = fail_usage(self, &err);
     }
     if (status != 0) {
         return status;
     }
-    return create(argv[0], o.class_name, &err) < 0 ? fail(&err) : 0;
+    return create(o.class_name, n, argv);
 }
 
 const struct command command_create = {
     .name = "create",
-    .usage = "ID [--class NAME]",
-    .summary = "starts a sandbox of the daemon, prints its id",
+    .usage = "ID [--class NAME] [-- COMMAND [ARG…]]",
+    .summary = "starts a sandbox of the daemon, with a command in its background; prints its id",
     .options = options,
     .run = run,
 };

@@ -101,19 +101,6 @@ static json_t *body_of(const struct options *o, bool tty, int n, char **argv)
     return body;
 }
 
-/* What was not started has a status of its own: 127, 126 or 125. */
-static int refused(const struct client_reply *reply)
-{
-    struct error err;
-    json_t *doc = json_loadb(buf_span(&reply->body).ptr, buf_len(&reply->body), 0, NULL);
-    json_t *exit = json_object_get(doc, "exit");
-    int status = json_is_integer(exit) ? (int)json_integer_value(exit) : EXIT_FAILED;
-    json_decref(doc);
-    client_refusal(reply, &err);
-    fail(&err);
-    return status;
-}
-
 static int start(struct client *c, const char *id, const char *body, bool tty)
 {
     struct client_request r;
@@ -125,7 +112,7 @@ static int start(struct client *c, const char *id, const char *body, bool tty)
     exec_block_signals();
     int rc = client_upgrade(c, &r, "sallyport-exec", &reply, &err);
     if (rc == 0) {
-        status = reply.status >= 400 ? refused(&reply) : EXIT_FAILED;
+        status = reply.status >= 400 ? ask_refused(&reply) : EXIT_FAILED;
     } else if (rc > 0) {
         rc = exec_stream_run(c, tty, &status, &err);
     }

@@ -144,28 +144,36 @@ static bool fields_copy(struct op *op, const struct runtime_container *c)
     return true;
 }
 
-static struct op *op_create(struct containers *all, struct runtime_link *r,
-                            const struct runtime_container *c)
+struct op *op_new(struct containers *all, struct span id)
 {
     struct op *op = calloc(1, sizeof *op);
     if (op == NULL) {
         return NULL;
     }
     *op = (struct op){.all = all,
-                      .r = r,
                       .wait = {.fn = on_running, .arg = op},
                       .pipes = {.inner = {-1, -1, -1}, .outer = {-1, -1, -1}},
                       .socket = -1};
-    list_init(&op->node);
     list_init(&op->wait.node);
     list_init(&op->task.node);
+    memcpy(op->id, id.ptr, id.len);
+    list_append(&all->ops, &op->node);
+    return op;
+}
+
+static struct op *op_create(struct containers *all, struct runtime_link *r,
+                            const struct runtime_container *c)
+{
+    struct op *op = op_new(all, c->id);
+    if (op == NULL) {
+        return NULL;
+    }
+    op->r = r;
     memcpy(op->call, c->call.ptr, c->call.len);
-    memcpy(op->id, c->id.ptr, c->id.len);
     if (!fields_copy(op, c)) {
         op_free(op);
         return NULL;
     }
-    list_append(&all->ops, &op->node);
     return op;
 }
 

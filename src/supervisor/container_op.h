@@ -1,6 +1,7 @@
 /*
- * container_op: one call of a sandbox, between its two halves: its life (container.c) and what each
- * kind does (container_ops.c). Nobody else includes it.
+ * container_op: one call of a sandbox, between its parts: its life (container.c), what each kind
+ * does (container_ops.c) and what is no call of code (container_command.c). Nobody else includes
+ * it.
  */
 #ifndef SALLYPORT_SUPERVISOR_CONTAINER_OP_H
 #define SALLYPORT_SUPERVISOR_CONTAINER_OP_H
@@ -33,7 +34,7 @@ struct op {
     struct list node; /* of containers */
     struct containers *all;
     const struct op_kind *kind;
-    struct runtime_link *r; /* NULL: it has ended */
+    struct runtime_link *r; /* NULL: it has ended, or never asked */
     char call[OP_CALL_MAX + 1];
     char id[INSTANCE_ID_MAX + 1];
     char *bytes; /* what the fields point into */
@@ -41,6 +42,8 @@ struct op {
     struct member_wait wait;
     struct member_task task;
     bool answered;
+    void (*told)(void *arg, int status, const char *why); /* container_command.h */
+    void *told_arg;
 
     /* run, logs */
     struct agent_link *agent; /* while something of the op is with it */
@@ -53,6 +56,8 @@ struct op {
 
 extern const struct op_kind op_kinds[]; /* ends with name NULL */
 
+/* One that nobody asked for yet; NULL when memory is out. */
+struct op *op_new(struct containers *all, struct span id);
 /* Answer it. The op is gone afterwards, unless a process of it runs. */
 void op_ok(struct op *op, struct span payload, const int *fds, size_t fd_count);
 void op_error(struct op *op, const char *why);

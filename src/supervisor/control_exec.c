@@ -134,19 +134,7 @@ static void raw_started(void *arg)
 static void on_refused(void *arg, int status, const char *why)
 {
     struct session *x = arg;
-    const char *code = status == 127   ? "not_found_inside"
-                       : status == 126 ? "not_executable"
-                                       : "failed";
-    json_t *o = json_pack("{s:{s:s,s:s,s:n},s:i}", "error", "code", code, "message", why, "hint",
-                          "exit", status);
-    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-    json_decref(o);
-    if (text != NULL) {
-        call_reply(x->call, 422, "application/json", span_str(text));
-    } else {
-        call_reply_error(x->call, 500, "internal", "an answer that is not UTF-8", NULL);
-    }
-    free(text);
+    control_answer_not_started(x->call, status, why, NULL);
     session_free(x);
 }
 

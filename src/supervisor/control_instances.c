@@ -1,5 +1,7 @@
 /* Which instances there are: listed, made, ended. */
+#include "supervisor/container_command.h"
 #include "supervisor/control_routes.h"
+#include "supervisor/exec.h"
 #include "supervisor/pem.h"
 #include "supervisor/supervisor.h"
 
@@ -10,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LIST_MAX 10000u
+#define LIST_MAX     10000u
+#define RUNS_WITHOUT "the sandbox runs without it: `sallyport exec` runs a command in it"
 
 static const char *const state_names[] = {
     [MEMBER_STOPPED] = "stopped", [MEMBER_QUEUED] = "starting", [MEMBER_STARTING] = "starting",
@@ -36,9 +39,24 @@ static json_t *certificate(const struct instance *i)
     return v;
 }
 
-static json_t *text_or_null(const char *text)
+static json_t *text_or_null(struct span text)
 {
-    return text[0] != 0 ? json_string(text) : json_null();
+    return text.len > 0 ? json_stringn(text.ptr, text.len) : json_null();
+}
+
+/* What a `run` is for; what a daemon was asked to start in the background. */
+static json_t *command_of(const struct supervisor *s, const struct member *m)
+{
+    json_t *command = json_array();
+    for (size_t at = 0; at < s->spec->argv.count; at++) {
+        json_array_append_new(command, json_string(s->spec->argv.items[at]));
+    }
+    struct span words = m != NULL ? span_of(m->command, m->command_len) : SPAN_LIT("");
+    while (words.len > 0) {
+        json_array_append_new(command, json_string(words.ptr));
+        words = span_from(words, strlen(words.ptr) + 1);
+    }
+    return command;
 }
 
 /* m: NULL when it has no sandbox. */
@@ -46,18 +64,14 @@ static json_t *instance_object(const struct supervisor *s, const struct object *
                                const struct member *m)
 {
     const struct instance *i = m != NULL ? m->instance : NULL;
-    json_t *command = json_array();
-    for (size_t at = 0; at < s->spec->argv.count; at++) {
-        json_array_append_new(command, json_string(s->spec->argv.items[at]));
-    }
     json_t *o = json_object();
     json_object_set_new(o, "id", json_string(object->id));
-    json_object_set_new(o, "name", text_or_null(object->name));
-    json_object_set_new(o, "class", text_or_null(object->class_name));
+    json_object_set_new(o, "name", text_or_null(span_str(object->name)));
+    json_object_set_new(o, "class", text_or_null(span_str(object->class_name)));
     json_object_set_new(o, "state",
                         json_string(state_names[m != NULL ? m->state : MEMBER_STOPPED]));
     json_object_set_new(o, "started", i != NULL ? json_string(m->started) : json_null());
-    json_object_set_new(o, "command", command);
+    json_object_set_new(o, "command", command_of(s, m));
     json_object_set_new(o, "pid", json_integer(i != NULL ? instance_pid(i) : 0));
     json_object_set_new(o, "sidecar_pid", json_integer(i != NULL ? instance_sidecar_pid(i) : 0));
     json_object_set_new(o, "runtime_pid",
@@ -165,14 +179,33 @@ static void get(struct call *c)
 
 /* ---- made ---- */
 
+static void on_command(void *arg, int status, const char *why)
+{
+    struct call *c = arg;
+    if (why != NULL) {
+        control_answer_not_started(c, status, why, RUNS_WITHOUT);
+    } else {
+        answer_instance(c);
+    }
+}
+
+/* c->gathered has the command's words, if it has one. */
 static void on_running(void *arg, struct member *m, const char *why)
 {
     struct call *c = arg;
-    (void)m;
+    struct error err;
     if (why != NULL) {
         call_reply_error(c, 400, "refused", why, NULL);
-    } else {
+        return;
+    }
+    if (buf_len(&c->gathered) == 0) {
         answer_instance(c);
+        return;
+    }
+    int rc = container_command(c->s->containers, m, buf_span(&c->gathered), on_command, c, &err);
+    buf_clear(&c->gathered);
+    if (rc < 0) {
+        control_answer_not_started(c, EXIT_OURS, err.text, RUNS_WITHOUT);
     }
 }
 
@@ -192,26 +225,52 @@ void control_start(struct call *c, void (*fn)(void *arg, struct member *m, const
 
 static void start(struct call *c)
 {
+    const struct member *m = fleet_find(c->s->fleet, span_str(c->object.id));
+    if (buf_len(&c->gathered) > 0 && m != NULL && m->state != MEMBER_STOPPED) {
+        call_reply_error(c, 409, "running", "it has a sandbox already: the command was not started",
+                         "`sallyport exec` runs one in it, `sallyport rm` ends it");
+        return;
+    }
     control_start(c, on_running);
+}
+
+/* The words into c->gathered; true also for none. */
+static bool command_take(struct call *c, json_t *v)
+{
+    json_t *word;
+    size_t i;
+    json_array_foreach(v, i, word)
+    {
+        const char *text = json_string_value(word);
+        if (text == NULL || strlen(text) != json_string_length(word) ||
+            !buf_append(&c->gathered, text, strlen(text) + 1) ||
+            buf_len(&c->gathered) > EXEC_WORDS_MAX) {
+            return false;
+        }
+    }
+    return v == NULL || (json_array_size(v) > 0 && buf_span(&c->gathered).ptr[0] != 0);
 }
 
 static void create(struct call *c)
 {
-    static const char form[] = "expected {\"id\": NAME, \"class\": NAME}";
+    static const char form[] =
+        "expected {\"id\": NAME, \"class\": NAME, \"command\": [WORDS]}, the last two if need be";
     json_t *body = control_body(c, JSON_OBJECT, form);
     if (body == NULL) {
         return;
     }
     json_t *id = json_object_get(body, "id");
     json_t *class_name = json_object_get(body, "class");
+    json_t *command = json_object_get(body, "command");
     const char *name = json_string_value(id);
     const char *of = class_name != NULL && !json_is_null(class_name) ? json_string_value(class_name)
                      : c->s->spec->class_name != NULL                ? c->s->spec->class_name
                                                                      : "";
-    bool ok = name != NULL && of != NULL && name[0] != 0 &&
-              strlen(name) == json_string_length(id) && strlen(name) <= FLEET_NAME_MAX &&
-              strlen(of) <= FLEET_CLASS_MAX &&
-              json_object_size(body) == (class_name != NULL ? 2u : 1u);
+    bool ok =
+        name != NULL && of != NULL && name[0] != 0 && strlen(name) == json_string_length(id) &&
+        strlen(name) <= FLEET_NAME_MAX && strlen(of) <= FLEET_CLASS_MAX &&
+        json_object_size(body) == (class_name != NULL ? 2u : 1u) + (command != NULL ? 1u : 0u) &&
+        command_take(c, command);
     if (!ok) {
         call_reply_error(c, 400, "bad_request", "body: unknown, missing or wrong field", form);
     } else if (c->s->up == NULL) {

@@ -43,6 +43,8 @@ void control_name(struct call *c, struct span class_name, struct span name,
 void control_start(struct call *c, void (*fn)(void *arg, struct member *m, const char *why));
 json_t *control_body(struct call *c, json_type type, const char *what);
 void control_answer_failure(struct call *c, enum runtime_reply reply, struct span payload);
+/* A process inside that was not started; status 125 to 127. */
+void control_answer_not_started(struct call *c, int status, const char *why, const char *hint);
 void control_answer_gathered(struct call *c, bool ok);
 
 const struct span *control_query(const struct call *c, const char *name); /* NULL: not given */

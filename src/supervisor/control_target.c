@@ -156,6 +156,23 @@ void control_answer_failure(struct call *c, enum runtime_reply reply, struct spa
     }
 }
 
+void control_answer_not_started(struct call *c, int status, const char *why, const char *hint)
+{
+    const char *code = status == 127   ? "not_found_inside"
+                       : status == 126 ? "not_executable"
+                                       : "failed";
+    json_t *o = json_pack("{s:{s:s,s:s,s:s?},s:i}", "error", "code", code, "message", why, "hint",
+                          hint, "exit", status);
+    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    if (text != NULL) {
+        call_reply(c, 422, "application/json", span_str(text));
+    } else {
+        call_reply_error(c, 500, "internal", "an answer that is not UTF-8", NULL);
+    }
+    free(text);
+}
+
 void control_answer_gathered(struct call *c, bool ok)
 {
     if (ok) {

@@ -45,6 +45,8 @@ struct member {
     size_t env_len;
     char *entrypoint; /* of this start: words, a NUL behind each */
     size_t entrypoint_len;
+    char *command; /* that runs in its background by request: words, a NUL behind each */
+    size_t command_len;
     bool told_running; /* the runtime of the moment knows that it runs */
     bool ran;          /* a runtime was told so before */
     struct list waiting;

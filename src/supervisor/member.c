@@ -49,6 +49,8 @@ void member_start_free(struct member *m)
     m->env_len = 0;
     free(steal_ptr(&m->entrypoint));
     m->entrypoint_len = 0;
+    free(steal_ptr(&m->command));
+    m->command_len = 0;
 }
 
 static void time_now(char out[40])

@@ -98,6 +98,13 @@ const tests = {
     let state; do { await scheduler.wait(10); state = (await s.getProcess("mine"))?.status; } while (state === "running");
     return { id: p.id, list, state };
   },
+  // what `create` was told to start
+  command: async (s) => {
+    const { command } = await s.getProcess("command");
+    await s.killProcess("command");
+    let p; do { await scheduler.wait(10); p = await s.getProcess("command"); } while (p.status === "running");
+    return { command, logs: (await p.getLogs()).stdout, status: p.status };
+  },
   begin: async (s) => (await s.startProcess("sleep 38.5917", { processId: "kept" })).id,
   finish: async (s) => {
     await s.killProcess("kept");
@@ -253,6 +260,45 @@ def test_shell_exec(made, user):
     assert json.loads(cli("inspect", "shell").out)["id"] == row["id"]
     assert cli("rm", "shell").code == 0
     assert not [i for i in made.instances() if i["name"] == "shell"]
+
+
+def test_create_with_a_command(box):
+    script = "echo begun; exec sleep 34.5917 # " + "ü" * 200
+    r = box.cli("create", "worked", "--", "sh", "-c", script)
+    assert r.code == 0 and len(r.out.strip()) == 64, r
+    wait_for(lambda: sleepers("34.5917"), 10, "the command")
+    row = [i for i in box.instances() if i["name"] == "worked"][0]
+    assert row["id"] == r.out.strip() and row["command"] == ["sh", "-c", script] and row["state"] == "running"
+    # Once only; without a command it is the same sandbox.
+    r = box.cli("create", "worked", "--", "sleep", "35.5917")
+    assert r.code == 125 and "`sallyport exec` runs one in it" in r.err and not sleepers("35.5917"), r
+    assert box.cli("create", "worked").out.strip() == row["id"]
+    # The app's code has it among its own processes.
+    r = box.get("/command?id=worked").json
+    assert r["command"].startswith("sh -c echo begun; exec sleep 34.5917 # üü") and r["logs"] == "begun\n", r
+    assert r["status"] == "killed" and not sleepers("34.5917"), r
+    assert box.cli("exec", "worked", "--", "true").code == 0
+
+
+def test_create_with_a_command_that_is_not_there(box):
+    for name, command, status in (("none", "no-such-command", 127), ("text", "/etc/passwd", 126)):
+        r = box.cli("create", name, "--", command)
+        assert r.code == status and r.out == "" and len(r.err.splitlines()) == 1, r
+        assert "the sandbox runs without it" in r.err, r
+        assert box.cli("exec", name, "--", "true").code == 0
+    assert box.cli("create", "empty", "--", "").code == 125
+    assert "empty" not in [i["name"] for i in box.instances()]
+
+
+def test_a_command_ends_with_its_sandbox(box):
+    assert box.cli("create", "short", "--class", "Box", "--", "sleep", "36.5917").code == 0
+    wait_for(lambda: sleepers("36.5917"), 10, "the command")
+    assert box.cli("rm", "short").code == 0
+    assert not sleepers("36.5917")
+    r = box.cli("create", "short", "--", "sleep", "37.5917")
+    assert r.code == 0 and sleepers("37.5917"), r
+    row = [i for i in box.instances() if i["name"] == "short"][0]
+    assert row["command"] == ["sleep", "37.5917"]
 
 
 def test_shell_exec_that_is_interrupted(made, user):

@@ -199,6 +199,42 @@ static void code_has_sandboxes(void **state)
     stop(&r);
 }
 
+static void an_instance_begins_with_a_command(void **state)
+{
+    struct run r;
+    (void)state;
+    static const char *const bad[] = {"\"sleep\"",       "[]",  "[\"\"]", "[1]",
+                                      "[\"a\\u0000b\"]", "null"};
+    start(&r);
+    expect(&r, "instances", "{\"id\":\"c\",\"command\":[\"sleep\",\"50\"]}", 200,
+           "\"command\":[\"sleep\",\"50\"]");
+    expect(&r, "instances/c/call/container", "[\"processes\"]", 200, "command sleep 50");
+    expect(&r, "instances/c/call/container", "[\"idle\"]", 200, "idle\\\":false");
+    expect(&r, "instances", "{\"id\":\"c\",\"command\":[\"sleep\",\"60\"]}", 409, "\"running\"");
+    create(&r, "c");
+    assert_non_null(strstr(text, "\"command\":[\"sleep\",\"50\"]"));
+    expect(&r, "instances", "{\"id\":\"n\",\"command\":[\"no-such\",\"x\"]}", 422,
+           "not_found_inside");
+    assert_non_null(strstr(text, "\"exit\":127"));
+    assert_non_null(strstr(text, "the sandbox runs without it"));
+    create(&r, "n");
+    assert_non_null(strstr(text, "\"command\":[]"));
+    expect(&r, "instances", "{\"id\":\"p\",\"command\":[\"/etc/passwd\"]}", 422, "\"exit\":126");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char body[128];
+        snprintf(body, sizeof body, "{\"id\":\"bad\",\"command\":%s}", bad[i]);
+        expect(&r, "instances", body, 400, "bad_request");
+    }
+    expect(&r, "instances", "{\"id\":\"e\",\"command\":[\"true\"]}", 200, "\"running\"");
+    until(&r, "POST", "instances/e/call/container", "[\"idle\"]", "idle\\\":true");
+    expect(&r, "instances/e/call/heard", "[]", 200, "exit 0\\n");
+    assert_int_equal(run_ask(&r, "DELETE", "instances/c", "", text, sizeof text), 200);
+    expect(&r, "instances/e/call/heard", "[]", 200, "lost 0\\n");
+    create(&r, "c");
+    assert_non_null(strstr(text, "\"command\":[]"));
+    stop(&r);
+}
+
 /* The sandbox ends by itself: the runtime hears it, the next use makes a new one. */
 static void a_sandbox_that_ends_is_told_and_made_anew(void **state)
 {
@@ -684,6 +720,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_name_of_two_classes_is_not_guessed),
         cmocka_unit_test(calls_need_no_sandbox),
         cmocka_unit_test(code_has_sandboxes),
+        cmocka_unit_test(an_instance_begins_with_a_command),
         cmocka_unit_test(a_sandbox_that_ends_is_told_and_made_anew),
         cmocka_unit_test(a_dead_runtime_is_replaced),
         cmocka_unit_test(a_dead_front_door_is_replaced),
