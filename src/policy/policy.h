@@ -141,7 +141,8 @@ bool policy_intercepts_clear(struct policy *p);
 int policy_state_save(const struct policy *p, struct buf *out, struct error *err);
 int policy_state_load(struct policy *p, struct span json, struct error *err);
 /* The members of the effective policy, for `inspect`:
- * "internet","allowed","denied","hosts","handler","handlers" and "class". */
+ * "internet","allowed","denied","hosts","handler" (what was set), and of the class "class",
+ * "handlers", "outboundByHost" (its keys), "outbound" (whether it has one). */
 int policy_describe(const struct policy *p, struct buf *out, struct error *err);
 
 #endif

@@ -150,7 +150,9 @@ int policy_describe(const struct policy *p, struct buf *out, struct error *err)
         put(out, &ok, i > 0 ? "," : "");
         put_string(out, &ok, p->class.handlers.items[i]);
     }
-    put(out, &ok, "]");
+    put(out, &ok, "],\"outboundByHost\":");
+    put_list(out, &ok, &p->class.hosts);
+    put(out, &ok, p->class.outbound ? ",\"outbound\":true" : ",\"outbound\":false");
     return finish(ok, err);
 }
 

@@ -213,14 +213,19 @@ static void description(void **state)
     (void)state;
     struct error err;
     struct buf out;
-    struct policy *p = make(&(struct spec){.handlers = "a b", .denied = "d.com", .offline = true});
+    struct policy *p = make(&(struct spec){.handlers = "a b",
+                                           .denied = "d.com",
+                                           .offline = true,
+                                           .hosts = "y.com *.z",
+                                           .outbound = true});
     assert_int_equal(policy_set_by_host(p, over("x.com", "a", "{\"k\":1}"), &err), 0);
     buf_init(&out, 4096);
     assert_int_equal(policy_describe(p, &out, &err), 0);
     assert_span(buf_span(&out),
                 "\"class\":\"Box\",\"internet\":false,\"allowed\":null,\"denied\":[\"d.com\"],"
                 "\"hosts\":[{\"host\":\"x.com\",\"method\":\"a\",\"params\":{\"k\":1}}],"
-                "\"handler\":null,\"handlers\":[\"a\",\"b\"]");
+                "\"handler\":null,\"handlers\":[\"a\",\"b\"],"
+                "\"outboundByHost\":[\"y.com\",\"*.z\"],\"outbound\":true");
     buf_free(&out);
     policy_free(p);
 }
