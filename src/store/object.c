@@ -373,7 +373,7 @@ int object_delete_all(struct object_db *db, struct error *err)
         return rc;
     }
     if (db->depth != 0) {
-        return error_set(err, 0, "Cannot call deleteAll() within a transaction.");
+        return error_set(err, 0, "Cannot call deleteAll() within a transaction");
     }
     if (asprintf(&log, "%s-wal", db->path) < 0) {
         log = NULL;

@@ -14,7 +14,7 @@ import { abort, abortAll, alarm, call, createInstance, dispatch, idle, rejected 
 import { Headers } from './headers.js';
 import { describe, errorText } from './inspect.js';
 import { classNamed, evaluateModule, listClasses, moduleLoaded } from './module.js';
-import { alarmDone } from './storage.js';
+import { alarmDone } from './alarms.js';
 import { setGzip, setStreamLength, streamClosed, streamPull } from './outgoing.js';
 import { Request } from './request.js';
 import { Response } from './response.js';

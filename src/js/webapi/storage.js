@@ -1,96 +1,82 @@
 // ctx.storage: keys and values and SQL of one object. What the promises are of is done before they
 // are given; only alarms, which the host keeps, take time.
 
-import { callBegin, callTake, noLocalForm } from './env.js';
+import { deleteAlarm, getAlarm, keepAlarm, setAlarm } from './alarms.js';
+import { noLocalForm } from './env.js';
 import { blockConcurrency } from './objects.js';
 import { SqlStorage } from './sql.js';
-import { Store, rangeOf } from './store.js';
-import { noTask, owner } from './task.js';
-
-const ALARM_GET = -1, ALARM_DELETE = -2;
-const TIME_MAX = 8.64e15; // ms: what a Date can be
+import { Store, notOfType, rangeOf } from './store.js';
 
 let storeOf; // of a storage or a transaction
+
+const PUT_ONE_OR_MANY = 'put() may only be called with a single key-value pair and optional options as ' +
+  'put(key, value, options) or with multiple key-value pairs and optional options as put(entries, options)';
+
+const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
+// An array is no list of entries: it is a key, as its text.
+const isEntries = (value) => isObject(value) && !Array.isArray(value);
 
 // The methods that a storage and a transaction have in common.
 class Operations {
   #store;
+  #where; // the name of the class, for errors
   #use;
   static {
     storeOf = (object) => object.#store;
   }
   // use(name of the method) throws when it may not be called.
-  constructor(store, use) {
+  constructor(store, where, use) {
     this.#store = store;
+    this.#where = where;
     this.#use = use;
   }
+  #begin(method, args, type) {
+    this.#use(method);
+    if (args.length === 0) throw notOfType(method, this.#where, 1, type);
+  }
   async get(key, options = undefined) {
-    this.#use('get');
+    this.#begin('get', arguments, 'string or Array');
     return Array.isArray(key) ? this.#store.getMany(key) : this.#store.get(key);
   }
   async put(key, value, options = undefined) {
-    this.#use('put');
-    if (typeof key === 'object' && key !== null) this.#store.putMany(key);
-    else this.#store.put(key, value);
+    this.#begin('put', arguments, 'string or object');
+    if (!isEntries(key)) this.#store.put(key, value);
+    else if (value !== undefined && !isObject(value)) throw new TypeError(PUT_ONE_OR_MANY);
+    else this.#store.putMany(key);
   }
   async delete(key, options = undefined) {
-    this.#use('delete');
+    this.#begin('delete', arguments, 'string or Array');
     return Array.isArray(key) ? this.#store.delete(key) : this.#store.delete([key]) === 1;
   }
   async list(options = undefined) {
     this.#use('list');
-    const flat = this.#store.list(rangeOf(options));
+    const flat = this.#store.list(rangeOf(options, this.#where));
     const found = new Map();
     for (let i = 0; i < flat.length; i += 2) found.set(flat[i], flat[i + 1]);
     return found;
   }
   async getAlarm(options = undefined) {
     this.#use('getAlarm');
-    const time = await this.#alarm('getAlarm', ALARM_GET);
-    return time < 0 ? null : time;
+    return getAlarm(this.#store);
   }
   async setAlarm(time, options = undefined) {
     this.#use('setAlarm');
-    const ms = time instanceof Date ? time.getTime() : Number(time);
-    if (!(ms <= TIME_MAX)) throw new TypeError('setAlarm() cannot be called with an invalid time.');
-    if (ms <= 0) throw new TypeError('setAlarm() cannot be called with an alarm time <= 0');
-    if (typeof this.#store.instance.object?.alarm !== 'function' &&
-      typeof this.#store.instance.cls.prototype.alarm !== 'function') {
-      throw new TypeError('Your Durable Object class must have an alarm() handler in order to call setAlarm()');
-    }
-    await this.#alarm('setAlarm', Math.floor(ms));
+    await setAlarm(this.#store, time, this.#where);
   }
   async deleteAlarm(options = undefined) {
     this.#use('deleteAlarm');
-    await this.#alarm('deleteAlarm', ALARM_DELETE);
-  }
-  #alarm(what, time) {
-    const { instance } = this.#store;
-    const { alarms } = instance;
-    const number = this.#store.check();
-    const task = owner() ?? instance.task;
-    if (task === null) throw noTask(`${what}()`);
-    const promise = callBegin(task, (call) => native.alarm(call, number, time));
-    if (time !== ALARM_GET) {
-      alarms.add(promise);
-      const settled = () => alarms.delete(promise);
-      promise.then(settled, settled);
-    }
-    return promise;
+    await deleteAlarm(this.#store);
   }
 }
 
-export function alarmDone(call, ok, time, why) {
-  const p = callTake(call);
-  if (p === null) return;
-  if (ok) p.resolve(time);
-  else p.reject(new Error(why));
+function checkClosure(closure, method) {
+  if (typeof closure !== 'function') throw notOfType(method, 'DurableObjectStorage', 1, 'function');
 }
 
 class DurableObjectTransaction extends Operations {
   #transaction;
   constructor(store, transaction) {
-    super(store, (name) => this.#use(name));
+    super(store, 'DurableObjectTransaction', (name) => this.#use(name));
     this.#transaction = transaction;
   }
   #use(name) {
@@ -101,7 +87,7 @@ class DurableObjectTransaction extends Operations {
     if (this.#transaction.undone) throw new Error(`Cannot ${name}() on rolled back transaction`);
   }
   async deleteAll() {
-    throw new Error('Cannot call deleteAll() within a transaction.');
+    throw new Error('Cannot call deleteAll() within a transaction');
   }
   rollback() {
     if (this.#transaction.undone) return;
@@ -119,19 +105,20 @@ class SyncKvStorage {
     return this.#store.get(key);
   }
   put(key, value) {
+    if (arguments.length < 2) throw notOfType('put', 'SyncKvStorage', 2, 'Value');
     this.#store.put(key, value);
   }
   delete(key) {
     return this.#store.delete([key]) === 1;
   }
   list(options = undefined) {
-    return this.#store.pages(rangeOf(options));
+    return this.#store.pages(rangeOf(options, 'SyncKvStorage'));
   }
 }
 
 class DurableObjectStorage extends Operations {
   constructor(store) {
-    super(store, () => {});
+    super(store, 'DurableObjectStorage', () => {});
     Object.defineProperties(this, {
       kv: { value: new SyncKvStorage(store), enumerable: true },
       sql: { value: new SqlStorage(store), enumerable: true },
@@ -146,7 +133,7 @@ class DurableObjectStorage extends Operations {
   }
   // No event reaches the object meanwhile. One inside another is a part of it.
   async transaction(closure) {
-    if (typeof closure !== 'function') throw new TypeError('transaction: the closure is not a function');
+    checkClosure(closure, 'transaction');
     const store = storeOf(this);
     store.check();
     let failed = false;
@@ -156,7 +143,7 @@ class DurableObjectStorage extends Operations {
         transaction = store.begin();
         const value = await closure(new DurableObjectTransaction(store, transaction));
         await store.innermost(transaction);
-        store.end(transaction, true);
+        await keepAlarm(store, store.end(transaction, true));
         return value;
       } catch (e) {
         failed = true; // thrown here it would reset the object
@@ -170,7 +157,7 @@ class DurableObjectStorage extends Operations {
     return result;
   }
   transactionSync(closure) {
-    if (typeof closure !== 'function') throw new TypeError('transactionSync: the closure is not a function');
+    checkClosure(closure, 'transactionSync');
     const store = storeOf(this);
     const transaction = store.begin();
     let value;
@@ -180,7 +167,7 @@ class DurableObjectStorage extends Operations {
       if (!transaction.over) store.end(transaction, false);
       throw e;
     }
-    store.end(transaction, true);
+    keepAlarm(store, store.end(transaction, true)); // the event's answer waits for it
     return value;
   }
 }

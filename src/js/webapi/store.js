@@ -4,6 +4,7 @@
 import { decode, encode } from './serialize.js';
 
 const KEYS_MAX = 128;
+const INT_MAX = 0x7fffffff;
 const PAGE = 256; // pairs that one step of kv.list() fetches
 
 function keyOf(key) {
@@ -29,24 +30,33 @@ function byBytes(a, b) {
   return a.length - b.length;
 }
 
-function bound(options, name) {
-  const value = options[name];
-  return value === undefined || value === null ? null : keyOf(value);
+export function notOfType(method, where, parameter, type) {
+  return new TypeError(`Failed to execute '${method}' on '${where}': parameter ${parameter} is not of type '${type}'.`);
 }
 
-export function rangeOf(options) {
+function bound(value) {
+  return value === undefined ? null : keyOf(value);
+}
+
+// As a 32-bit integer; what is none is 0.
+function limitOf(limit) {
+  const n = Math.trunc(Number(limit));
+  if (Number.isFinite(n) && Math.abs(n) > INT_MAX) {
+    throw new TypeError('Value out of range. Must be between -2147483648 and 2147483647 (inclusive).');
+  }
+  if (!(n > 0) || n === Infinity) throw new TypeError('List limit must be positive.');
+  return n;
+}
+
+export function rangeOf(options, where) {
   const o = options ?? {};
+  if (typeof o !== 'object' && typeof o !== 'function') throw notOfType('list', where, 1, 'ListOptions');
   const range = {
-    start: bound(o, 'start'), startAfter: bound(o, 'startAfter'), end: bound(o, 'end'), prefix: bound(o, 'prefix'),
-    reverse: Boolean(o.reverse), limit: 0,
+    start: bound(o.start), startAfter: bound(o.startAfter), end: bound(o.end), prefix: bound(o.prefix),
+    reverse: Boolean(o.reverse), limit: o.limit === undefined ? 0 : limitOf(o.limit),
   };
   if (range.start !== null && range.startAfter !== null) {
     throw new TypeError('list() cannot be called with both start and startAfter values.');
-  }
-  if (o.limit !== undefined && o.limit !== null) {
-    range.limit = Math.floor(Number(o.limit));
-    if (!(range.limit > 0)) throw new TypeError('List limit must be positive.');
-    range.limit = Math.min(range.limit, 0xffffffff);
   }
   return range;
 }
@@ -116,21 +126,41 @@ export class Store {
   }
   begin() {
     native.storageBegin(this.check());
-    const transaction = { over: false, undone: false, done: null, resolve: null };
+    const transaction = { over: false, undone: false, alarm: undefined, done: null, resolve: null };
     transaction.done = new Promise((resolve) => {
       transaction.resolve = resolve;
     });
     this.open.push(transaction);
     return transaction;
   }
-  // Ends the innermost.
+  // Where what is written now goes; undefined: it holds at once.
+  #current() {
+    return this.open.findLast((t) => !t.undone);
+  }
+  // The alarm as the open transactions have left it; undefined: as it was.
+  alarm() {
+    this.check();
+    return this.open.findLast((t) => !t.undone && t.alarm !== undefined)?.alarm;
+  }
+  // false: no transaction is open.
+  stageAlarm(time) {
+    this.check();
+    const transaction = this.#current();
+    if (transaction !== undefined) transaction.alarm = time;
+    return transaction !== undefined;
+  }
+  // Ends the innermost. Gives the alarm that holds with it; undefined: none, or not yet.
   end(transaction, commit) {
     this.open.pop();
     transaction.over = true;
     transaction.resolve();
-    if (this.dead || transaction.undone) return;
-    if (commit) native.storageCommit(this.number);
-    else native.storageRollback(this.number);
+    if (this.dead || transaction.undone) return undefined;
+    if (!commit) {
+      native.storageRollback(this.number);
+      return undefined;
+    }
+    native.storageCommit(this.number);
+    return transaction.alarm === undefined || this.stageAlarm(transaction.alarm) ? undefined : transaction.alarm;
   }
   undo(transaction) {
     if (this.open.at(-1) !== transaction) throw new Error('Cannot rollback() while a transaction inside it is open.');

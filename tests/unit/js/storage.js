@@ -71,6 +71,16 @@ class Store extends DurableObject {
     eq(await s.delete('a'), false);
     eq(await s.delete(['b', 'c', 'absent']), 2);
     eq(await s.list(), new Map([['d', null]]));
+    for (const [method, type] of [['get', 'string or Array'], ['delete', 'string or Array'], ['put', 'string or object']]) {
+      await rejects(s[method](), 'TypeError', `'${method}' on 'DurableObjectStorage': parameter 1 is not of type '${type}'`);
+    }
+    fails(() => s.kv.put('k'), 'TypeError', "'put' on 'SyncKvStorage': parameter 2 is not of type 'Value'");
+    for (const key of [{ e: 1 }, new Set(), () => {}]) {
+      await rejects(s.put(key, 1), 'TypeError', 'put() may only be called with a single key-value pair');
+    }
+    await rejects(s.put(['e', 'f']), 'TypeError', 'put() called with undefined value.');
+    await s.put({ e: 1 }, { allowUnconfirmed: true });
+    eq(await s.delete('e'), true);
     await s.put('o', 1, { allowConcurrency: true, allowUnconfirmed: true, noCache: true });
     await s.deleteAll();
     eq((await s.list()).size, 0);
@@ -103,7 +113,16 @@ class Store extends DurableObject {
     eq(await of({ start: 'b', end: 'c' }), 'b,ba');
     eq(await of({ startAfter: 'b', limit: 1 }), 'ba');
     eq(await of({ end: 'c', reverse: true }), 'ba,b,a');
-    await rejects(s.list({ limit: 0 }), 'TypeError', 'List limit must be positive.');
+    for (const limit of [0, -1, 0.5, NaN, Infinity, null, 'x']) {
+      await rejects(s.list({ limit }), 'TypeError', 'List limit must be positive.');
+    }
+    await rejects(s.list({ limit: 2 ** 32 + 1 }), 'TypeError', 'Value out of range.');
+    await rejects(s.list('a'), 'TypeError', "'list' on 'DurableObjectStorage': parameter 1 is not of type 'ListOptions'");
+    eq(await of({ limit: '2' }), 'a,b');
+    eq(await of({ start: 'a', startAfter: undefined, limit: 1.9 }), 'a');
+    eq(await of({ prefix: null }), '');
+    eq([...s.kv.list({ end: 'b' })], [['a', 1]]);
+    fails(() => s.kv.list(5), 'TypeError', "'list' on 'SyncKvStorage'");
     await rejects(s.list({ start: 'a', startAfter: 'b' }), 'TypeError', 'both start and startAfter');
     await s.deleteAll();
     return 'ok';
@@ -328,13 +347,101 @@ class Store extends DurableObject {
     eq(await s.getAlarm(), 2000000000002);
     await s.deleteAlarm();
     eq(await s.getAlarm(), null);
-    await s.setAlarm(5);
+    const before = Date.now();
+    await s.setAlarm(5); // what is past is due now
+    const now = await s.getAlarm();
+    eq(now >= before && now <= Date.now(), true);
     await s.deleteAll();
     eq(await s.getAlarm(), null);
-    await rejects(s.setAlarm(0), 'TypeError', 'alarm time <= 0');
-    await rejects(s.setAlarm('soon'), 'TypeError', 'invalid time');
-    await rejects(s.setAlarm(8.64e15 + 1), 'TypeError', 'invalid time');
-    await rejects(s.setAlarm(Infinity), 'TypeError', 'invalid time');
+    for (const time of [0, -1]) await rejects(s.setAlarm(time), 'TypeError', 'alarm time <= 0');
+    for (const time of ['soon', '2000000000000', undefined, null, true, 10n, {}, [2000000000000]]) {
+      await rejects(s.setAlarm(time), 'TypeError', "'setAlarm' on 'DurableObjectStorage': parameter 1 is not of type 'date'");
+    }
+    for (const time of [NaN, Infinity, -Infinity, new Date(NaN)]) await rejects(s.setAlarm(time), 'TypeError', 'not a valid Date');
+    await rejects(s.setAlarm(8.64e15), 'TypeError', 'dates after 2189');
+    await s.setAlarm(9223372036854);
+    await s.deleteAll();
+    return 'ok';
+  }
+  // An alarm that is set or deleted in a transaction holds when the transaction does.
+  async alarmsInTransactions() {
+    const s = this.ctx.storage;
+    const [T0, T1, T2] = [4000000000000, 4100000000000, 4200000000000];
+    const boom = () => {
+      throw new Error('boom');
+    };
+    const leaves = async (expected, closure) => {
+      await s.setAlarm(T0);
+      await s.transaction(closure).catch((e) => eq(e.message, 'boom'));
+      eq(await s.getAlarm(), expected);
+    };
+    await leaves(T1, async (x) => {
+      await x.setAlarm(T1);
+      eq([await x.getAlarm(), await s.getAlarm()], [T1, T1]);
+    });
+    await leaves(null, async (x) => x.deleteAlarm());
+    await leaves(T0, async (x) => {
+      await x.deleteAlarm();
+      eq(await x.getAlarm(), null);
+      boom();
+    });
+    await leaves(T0, async (x) => {
+      x.setAlarm(T1);
+      boom();
+    });
+    await leaves(T0, async () => {
+      await s.setAlarm(T1);
+      boom();
+    });
+    await leaves(T0, async (x) => {
+      await x.setAlarm(T1);
+      x.rollback();
+      await rejects(x.setAlarm(T1), 'Error', 'Cannot setAlarm() on rolled back transaction');
+    });
+    await leaves(T2, async (x) => {
+      x.rollback();
+      await s.setAlarm(T2); // nothing is open any more
+      boom();
+    });
+    await leaves(T1, async (x) => {
+      await x.setAlarm(T1);
+      await s.transaction(async (y) => {
+        await y.setAlarm(T2);
+        boom();
+      }).catch(() => {});
+      eq(await x.getAlarm(), T1);
+    });
+    await leaves(T0, async () => {
+      await s.transaction((y) => y.setAlarm(T2));
+      eq(await s.getAlarm(), T2);
+      boom();
+    });
+    await s.setAlarm(T0);
+    fails(() => s.transactionSync(() => {
+      s.setAlarm(T1);
+      boom();
+    }), 'Error', 'boom');
+    eq(await s.getAlarm(), T0);
+    s.transactionSync(() => {
+      s.setAlarm(T1);
+      fails(() => s.transactionSync(() => {
+        s.setAlarm(T2);
+        boom();
+      }), 'Error', 'boom');
+    });
+    await s.sync();
+    eq(await s.getAlarm(), T1);
+    await s.deleteAll();
+    return 'ok';
+  }
+  async inTransaction() {
+    await this.ctx.storage.transaction((x) => x.setAlarm(4000000000000));
+    return 'ok';
+  }
+  async inTransactionSync() {
+    this.ctx.storage.transactionSync(() => {
+      this.ctx.storage.setAlarm(4000000000000);
+    });
     return 'ok';
   }
   // Not awaited, and its error is nobody's: the answer waits all the same.

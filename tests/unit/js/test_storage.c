@@ -157,6 +157,7 @@ JS_TEST(transactions)
 JS_TEST(sql)
 JS_TEST(cursors)
 JS_TEST(alarms)
+JS_TEST(alarmsInTransactions)
 JS_TEST(absent)
 JS_TEST(resized)
 JS_TEST(meddledLists)
@@ -211,6 +212,10 @@ static void no_answer_before_its_alarm_is_stored(void **state)
         {"unawaited", true, "", "the alarm's disk is full"},
         {"unawaitedDelete", false, "", "its own"},
         {"unawaitedDelete", true, "", "its own"},
+        {"inTransaction", false, "\"ok\"", ""},
+        {"inTransaction", true, "", "the alarm's disk is full"},
+        {"inTransactionSync", false, "\"ok\"", ""},
+        {"inTransactionSync", true, "", "the alarm's disk is full"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         memset(host.calls, 0, sizeof host.calls);
@@ -309,6 +314,7 @@ int main(void)
         cmocka_unit_test(sql),
         cmocka_unit_test(cursors),
         cmocka_unit_test(alarms),
+        cmocka_unit_test(alarmsInTransactions),
         cmocka_unit_test(absent),
         cmocka_unit_test(lost_cursors_are_let_go),
         cmocka_unit_test(an_alarm_needs_its_handler),
