@@ -76,7 +76,10 @@ export class NativeBody {
   }
   cancel() {
     this.touched = true;
-    if (this.reader === 0) return;
+    if (this.reader === 0) {
+      this.owner.bodyEnded?.(); // nobody will read it
+      return;
+    }
     native.bodyClose(this.reader);
     this.forget();
     const wake = this.wake;
