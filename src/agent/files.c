@@ -205,6 +205,12 @@ static int call_exists(char **args)
 
 static int call_write(char **args)
 {
+    if (args[0][0] != '\0' && has_option(args, "parents")) {
+        const int rc = make_parents(args[0]);
+        if (rc < 0) {
+            return files_fail(-rc, args[0]);
+        }
+    }
     return files_write(args[0]);
 }
 
