@@ -3,6 +3,8 @@
 let constructing = null;
 // Set on the prototype of Container: objects with lists and hosts that policy needs.
 export const HAS_LISTS = Symbol('has lists');
+// Set on the prototype of Sandbox: what runs in it is ready for calls once it is there.
+export const SERVES_AT_ONCE = Symbol('serves at once');
 
 export const recordOf = new WeakMap(); // object -> its Instance (objects.js)
 

@@ -36,10 +36,15 @@ const sandbox = {
   isExecResult: (value) => typeof value?.exitCode === 'number' && typeof value.success === 'boolean' &&
     typeof value.stdout === 'string' && typeof value.stderr === 'string',
   isProcess: (value) => typeof value?.id === 'string' && typeof value.command === 'string' &&
-    isProcessStatus(value.status),
+    typeof value.status === 'string',
   // Failures of the platform that a caller may try again: here a sandbox is there or it is not.
   isDurableObjectCodeUpdateReset: () => false,
-  isPlatformTransientError: (error) => error?.name === 'OperationInterruptedError',
+  isPlatformTransientError(error) {
+    for (let e = error, depth = 0; e !== null && e !== undefined && depth < 8; e = e.cause, depth++) {
+      if (e.name === 'OperationInterruptedError' || e.retryable === true) return true;
+    }
+    return false;
+  },
 };
 
 export const modules = new Map([

@@ -12,6 +12,7 @@ import { deleteSchedules, getSchedule, listSchedules, runDue, schedule } from '.
 
 const PORT_READY_MS = 20000;
 const POLL_MS = 300;
+const OPTIONS = ['defaultPort', 'sleepAfter', 'envVars', 'entrypoint', 'enableInternet']; // of the constructor
 const ANY_PORT = 33; // asked when a class names none: whether the container is up at all
 
 // class -> what was assigned through the accessors. A `static` field defines a property of its own
@@ -79,6 +80,11 @@ export class Container extends DurableObject {
   allowedHosts = undefined;
   deniedHosts = undefined;
   allowedTcp = undefined;
+
+  constructor(ctx, env, options = undefined) {
+    super(ctx, env);
+    for (const name of OPTIONS) if (options?.[name] !== undefined) this[name] = options[name];
+  }
 
   static get outbound() {
     return found(this, 'outbound');
@@ -177,8 +183,13 @@ export class Container extends DurableObject {
   deleteSchedules(callback) {
     deleteSchedules(this, callback);
   }
-  async alarm() {
+  async alarm(alarmProps = undefined) {
+    void alarmProps;
     await runDue(this);
+  }
+  // The next look at the schedules, in ms.
+  async scheduleNextAlarm(ms = 1000) {
+    await this.ctx.storage.setAlarm(Date.now() + ms);
   }
 
   // -- HTTP to it -----------------------------------------------------------------------------
@@ -186,19 +197,21 @@ export class Container extends DurableObject {
   async containerFetch(input, portOrInit = undefined, portParam = undefined) {
     const { request, port } = fetchArgs(this, input, portOrInit, portParam);
     const mine = life(this);
-    return mine.use(async () => {
-      if (!mine.readyPorts.has(port)) {
-        try {
-          await this.startAndWaitForPorts(port, { abort: request.signal });
-        } catch (e) {
-          return new Response(`Failed to start container: ${e.message}`, { status: 500 });
-        }
+    if (!mine.running || mine.status.status !== 'healthy') {
+      try {
+        await this.startAndWaitForPorts(port, {
+          abort: request.signal, portReadyTimeoutMS: mine.timeouts.portReadyTimeoutMS,
+          waitInterval: mine.timeouts.waitIntervalMS,
+        });
+      } catch (e) {
+        return new Response(`Failed to start container: ${e.message}`, { status: 500 });
       }
+    }
+    return mine.use(async () => {
       try {
         return await portFetch(instanceOfObject(this), port, request);
       } catch (e) {
         if (request.signal.aborted) throw e;
-        mine.readyPorts.delete(port);
         return new Response(`Error proxying request to container: ${e.message}`, { status: 500 });
       }
     });

@@ -2,6 +2,9 @@
 
 import { DOMException } from './events.js';
 
+// A method of error classes that their copies keep: [REBUILD](copy) gives the copy of one, or undefined.
+export const REBUILD = Symbol('rebuild');
+
 const ERRORS = { __proto__: null, Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
 
 export function cannotClone(value) {
@@ -110,8 +113,9 @@ class Copier {
   error(value) {
     const name = `${value.name}`;
     const message = `${value.message}`;
-    const copy = this.keep(value, value instanceof DOMException
-      ? new DOMException(message, name) : new (ERRORS[name] ?? Error)(message));
+    const rebuilt = value[REBUILD]?.((v) => this.copy(v));
+    const copy = this.keep(value, rebuilt ?? (value instanceof DOMException
+      ? new DOMException(message, name) : new (ERRORS[name] ?? Error)(message)));
     if (copy.name !== name) {
       Object.defineProperty(copy, 'name', { value: name, configurable: true, writable: true });
     }

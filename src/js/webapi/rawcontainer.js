@@ -9,7 +9,11 @@ import { targetOf } from './rpc.js';
 import { asInstance } from './sandbox/calls.js';
 import { lifeOf } from './sandbox/life.js';
 import { portFetch, portNumber } from './sandbox/ports.js';
-import { COLLECT_MAX, Collected, drain, envOf, exitCodeOf, interrupted, killOnAbort, run, signalNumber } from './sandbox/run.js';
+import { COLLECT_MAX, Collected, drain, envOf, exitCodeOf, interrupted, killOnAbort, refuseAborted, run,
+  signalNumber } from './sandbox/run.js';
+
+const USER = 'sandbox';
+const COMBINED = ['/bin/sh', '-c', 'exec "$@" 2>&1', 'sh']; // the words of the command follow
 
 function rawStream(output) {
   const { ReadableStream } = streams();
@@ -44,6 +48,7 @@ class ExecProcess {
   constructor(running, options, stdin) {
     this.#running = running;
     this.pid = running.pid;
+    this.isPty = false;
     this.stdin = stdin;
     const keep = (output, how) => {
       if (how !== 'ignore') return rawStream(output);
@@ -51,7 +56,7 @@ class ExecProcess {
       return null;
     };
     this.stdout = keep(running.out, options.stdout);
-    this.stderr = options.stderr === 'combined' ? null : keep(running.err, options.stderr);
+    this.stderr = keep(running.err, options.stderr === 'combined' ? 'ignore' : options.stderr);
     this.exitCode = running.ended.then((end) => {
       if (end.how === 'lost') throw interrupted('exec');
       return exitCodeOf(end);
@@ -71,6 +76,12 @@ class ExecProcess {
   }
 }
 
+function oneOf(name, value, values) {
+  if (value !== undefined && !values.includes(value)) {
+    throw new TypeError(`exec: ${name} is none of ${values.map((v) => `"${v}"`).join(', ')}`);
+  }
+}
+
 function stdinOf(how) {
   if (how === 'pipe') {
     const { TransformStream } = streams();
@@ -84,6 +95,9 @@ export class RawContainer {
   #instance;
   constructor(instance) {
     this.#instance = instance;
+  }
+  get images() {
+    return {};
   }
   get running() {
     const life = lifeOf(this.#instance);
@@ -125,11 +139,17 @@ export class RawContainer {
   async exec(argv, options = {}) {
     if (!Array.isArray(argv) || argv.length === 0) throw new TypeError('exec: the command is not an array of strings');
     if (options.pty !== undefined && options.pty !== false) throw noLocalForm('exec() with pty');
-    if (options.user !== undefined) throw noLocalForm('exec() with user');
-    if (options.stderr === 'combined') throw noLocalForm('exec() with stderr "combined"');
+    if (options.user !== undefined && options.user !== USER) {
+      throw noLocalForm(`exec() with a user other than "${USER}", of whom alone a sandbox knows,`);
+    }
+    oneOf('stdout', options.stdout, ['pipe', 'ignore']);
+    oneOf('stderr', options.stderr, ['pipe', 'ignore', 'combined']);
+    refuseAborted(options.signal);
     const { input, stdin } = stdinOf(options.stdin);
-    const running = await lifeOf(this.#instance).use(() => run(this.#instance,
-      { argv: argv.map((a) => `${a}`), cwd: options.cwd, env: envOf(options.env) }, input));
+    const words = argv.map((a) => `${a}`);
+    const running = await lifeOf(this.#instance).use(() => run(this.#instance, {
+      argv: options.stderr === 'combined' ? [...COMBINED, ...words] : words, cwd: options.cwd, env: envOf(options.env),
+    }, input));
     const unlisten = killOnAbort(options.signal, running);
     running.ended.then(unlisten);
     return new ExecProcess(running, options, stdin);
@@ -163,10 +183,12 @@ export class RawContainer {
   }
   async setInactivityTimeout(ms) {
     const life = lifeOf(this.#instance);
-    if (typeof ms !== 'number' || !(ms > 0)) throw new TypeError('setInactivityTimeout: not a positive number of ms');
+    ms = Number(ms);
+    if (!(ms > 0)) throw new TypeError('setInactivityTimeout: not a positive number of ms');
     life.sleepAfter = ms / 1000;
     life.rearm();
   }
+  async setLabels() {} // nobody reads them here
 }
 for (const name of ['interceptOutboundTcp', 'snapshotDirectory', 'snapshotContainer', 'inspect']) {
   Object.defineProperty(RawContainer.prototype, name, {

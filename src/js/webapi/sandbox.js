@@ -1,17 +1,36 @@
 // Sandbox: a Container with commands, processes, files and sessions (ISandbox of the SDK).
 
+import { SERVES_AT_ONCE } from './bases.js';
 import { Container, instanceOfObject } from './container.js';
 import { exec, execStream, sessionOf } from './sandbox/exec.js';
 import * as files from './sandbox/files.js';
 import { gitCheckout } from './sandbox/git.js';
 import { lifeOf } from './sandbox/life.js';
+import { PORT_HEADER } from './sandbox/names.js';
 import * as processes from './sandbox/process.js';
-import { ExecutionSession, NOT_IN_SESSIONS, createSession, deleteSession, refuseOn,
-  setSessionEnv } from './sandbox/session.js';
+import { ExecutionSession, NOT_IN_SESSIONS, checkName, createSession, deleteSession,
+  refuseOn, setSessionEnv } from './sandbox/session.js';
+
+// Milliseconds that setContainerTimeouts takes.
+const TIMEOUTS = {
+  instanceGetTimeoutMS: [5000, 300000], portReadyTimeoutMS: [10000, 600000], waitIntervalMS: [100, 5000],
+};
+
+function timeoutWithin(name, value, min, max) {
+  if (typeof value !== 'number' || !Number.isFinite(value)) {
+    throw new Error(`${name} must be a valid finite number, got ${value}`);
+  }
+  if (value < min || value > max) throw new Error(`${name} must be between ${min}-${max}ms, got ${value}ms`);
+  return value;
+}
 
 // Methods as (instance, session, …): the session is that of the options, or the default one.
+function inSession(object, id) {
+  const instance = instanceOfObject(object);
+  return [instance, sessionOf(instance, id)];
+}
 function inOptions(object, options) {
-  return [instanceOfObject(object), sessionOf(options?.sessionId)];
+  return inSession(object, options?.sessionId);
 }
 
 export class Sandbox extends Container {
@@ -24,17 +43,16 @@ export class Sandbox extends Container {
     return execStream(...inOptions(this, options), command, options);
   }
   async execWithSessionToken(command, sessionId, options = undefined) {
-    return exec(instanceOfObject(this), sessionOf(sessionId), command, options);
+    return exec(...inSession(this, sessionId), command, options);
   }
   async execStreamWithSessionToken(command, sessionId, options = undefined) {
-    return execStream(instanceOfObject(this), sessionOf(sessionId), command, options);
+    return execStream(...inSession(this, sessionId), command, options);
   }
 
   // -- processes ------------------------------------------------------------------------------
 
   async startProcess(command, options = undefined, sessionId = undefined) {
-    return processes.startProcess(
-      instanceOfObject(this), sessionOf(options?.sessionId ?? sessionId), command, options);
+    return processes.startProcess(...inSession(this, options?.sessionId ?? sessionId), command, options);
   }
   async listProcesses() {
     return processes.listProcesses(instanceOfObject(this));
@@ -73,19 +91,19 @@ export class Sandbox extends Container {
     return files.mkdir(...inOptions(this, options), path, options);
   }
   async deleteFile(path, sessionId = undefined) {
-    return files.deleteFile(instanceOfObject(this), sessionOf(sessionId), path);
+    return files.deleteFile(...inSession(this, sessionId), path);
   }
   async renameFile(from, to, sessionId = undefined) {
-    return files.renameFile(instanceOfObject(this), sessionOf(sessionId), from, to);
+    return files.renameFile(...inSession(this, sessionId), from, to);
   }
   async moveFile(from, to, sessionId = undefined) {
-    return files.moveFile(instanceOfObject(this), sessionOf(sessionId), from, to);
+    return files.moveFile(...inSession(this, sessionId), from, to);
   }
   async listFiles(path, options = undefined) {
     return files.listFiles(...inOptions(this, options), path, options);
   }
   async exists(path, sessionId = undefined) {
-    return files.exists(instanceOfObject(this), sessionOf(sessionId), path);
+    return files.exists(...inSession(this, sessionId), path);
   }
   async checkChanges(path, options = undefined) {
     return files.checkChanges(...inOptions(this, options), path, options);
@@ -100,7 +118,8 @@ export class Sandbox extends Container {
     return createSession(instanceOfObject(this), options);
   }
   async getSession(sessionId) {
-    return new ExecutionSession(instanceOfObject(this), sessionOf(sessionId));
+    const [instance] = inSession(this, sessionId);
+    return new ExecutionSession(instance, sessionId);
   }
   async deleteSession(sessionId) {
     return deleteSession(instanceOfObject(this), sessionId);
@@ -109,6 +128,7 @@ export class Sandbox extends Container {
   async setEnvVars(envVars) {
     const all = { ...this.envVars };
     for (const [name, value] of Object.entries(envVars)) {
+      checkName(name);
       if (value === undefined || value === null) delete all[name];
       else all[name] = `${value}`;
     }
@@ -125,12 +145,19 @@ export class Sandbox extends Container {
   }
   async setSleepAfter(sleepAfter) {
     lifeOf(instanceOfObject(this)).setSleepAfter(sleepAfter);
+    this.sleepAfter = sleepAfter;
   }
   async setLabels(labels) {
     this.labels = { ...labels };
   }
-  // A sandbox is there within milliseconds or says why not: there is nothing to wait for.
-  async setContainerTimeouts() {}
+  // A sandbox is there within milliseconds or says why not: of these only the ports' count.
+  async setContainerTimeouts(timeouts) {
+    const wanted = {};
+    for (const [name, [min, max]] of Object.entries(TIMEOUTS)) {
+      if (timeouts?.[name] !== undefined) wanted[name] = timeoutWithin(name, timeouts[name], min, max);
+    }
+    lifeOf(instanceOfObject(this)).setTimeouts(wanted);
+  }
   async setTransport() {}
   async setSandboxName() {}
   async getContainerPlacementId() {
@@ -141,11 +168,22 @@ export class Sandbox extends Container {
     if (options.sleepAfter !== undefined) await this.setSleepAfter(options.sleepAfter);
     if (options.keepAlive !== undefined) await this.setKeepAlive(options.keepAlive);
     if (options.labels !== undefined) await this.setLabels(options.labels);
+    if (options.containerTimeouts !== undefined) await this.setContainerTimeouts(options.containerTimeouts);
   }
   async onError(error) {
     globalThis.console.error('Sandbox error:', error);
   }
+
+  // -- HTTP to it -----------------------------------------------------------------------------
+
+  // The path /proxy/PORT/… says the port too.
+  async fetch(request) {
+    const found = /^\/proxy\/(\d+)/.exec(new URL(request.url).pathname);
+    return found === null || request.headers.has(PORT_HEADER)
+      ? super.fetch(request) : this.containerFetch(request, Number(found[1]));
+  }
 }
+Object.defineProperty(Sandbox.prototype, SERVES_AT_ONCE, { value: true });
 
 refuseOn(Sandbox.prototype, [
   ...NOT_IN_SESSIONS, 'wsConnect', 'exposePort', 'unexposePort', 'getExposedPorts', 'isPortExposed',

@@ -62,6 +62,7 @@ const TESTS = {
     equal((await self.exec('kill -TERM $$')).exitCode, 143);
     equal((await self.exec('nosuchprogram')).exitCode, 127);
     equal((await self.exec('cat')).stdout, '', 'stdin is empty');
+    equal((await self.exec('true')).sessionId, 'sandbox-default');
   },
   async exec_options(self) {
     equal((await self.exec('echo $A-$B', { env: { A: 'x', B: undefined } })).stdout, 'x-\n');
@@ -165,9 +166,19 @@ const TESTS = {
     equal((await (await sandbox.getSession('one')).exec('echo $F')).stdout, 'f\n');
     await s.setEnvVars({ G: "it's", F: undefined });
     equal((await s.exec('echo $G-$F')).stdout, "it's-\n");
-    await fails(sandbox.createSession({ id: 'one' }), /already exists/);
+    await fails(sandbox.createSession({ id: 'one' }), /Session 'one' already exists/, 'SessionAlreadyExistsError');
+    await fails(sandbox.createSession({ id: 'sandbox-default' }), /already exists/, 'SessionAlreadyExistsError');
+    await fails(sandbox.createSession({ id: '__DISABLE_SESSION__' }), /reserved/);
     equal((await sandbox.deleteSession('one')).sessionId, 'one');
+    await fails(sandbox.deleteSession('one'), /Session 'one' not found/, 'SandboxError');
+    await fails(sandbox.deleteSession('sandbox-default'), /Cannot delete default session 'sandbox-default'/);
+    equal((await sandbox.exec('pwd', { sessionId: 'one' })).sessionId, 'one', 'a name that is new makes a session');
+    await sandbox.exec('export SAME=1', { sessionId: 'sandbox-default' });
+    equal((await sandbox.exec('echo $SAME')).stdout, '1\n', 'the default session by its name');
+    await sandbox.setEnvVars({ LATE: 'late' });
+    equal((await (await sandbox.createSession({ env: { E: 'e' } })).exec('echo $LATE$E$FROM_CLASS')).stdout, 'lateeclass\n');
     await fails(s.setEnvVars({ 'A B': '1' }), /not the name of a variable/);
+    await fails(sandbox.setEnvVars({ 'A B': '1' }), /not the name of a variable/, 'ValidationFailedError');
     await fails(s.runCode('1'), /session\.runCode\(\) has no local form/);
     const t = await self.createSession({ commandTimeoutMs: 40 });
     await fails(t.exec('sleep 9'), /timed out after 40ms/);
@@ -265,12 +276,16 @@ const TESTS = {
     await sandbox.writeFile(`${dir}/b.png`, '/wBh', { encoding: 'base64' });
     const b = await sandbox.readFile(`${dir}/b.png`);
     equal([b.content, b.encoding, b.isBinary, b.mimeType], ['/wBh', 'base64', true, 'image/png']);
-    equal((await sandbox.readFile(f, { encoding: 'base64' })).content, btoa('h\xc3\xa4llo\n'));
+    const coded = await sandbox.readFile(f, { encoding: 'base64' });
+    equal([coded.content, coded.encoding, coded.isBinary], [btoa('h\xc3\xa4llo\n'), 'base64', true]);
     await sandbox.writeFile(`${dir}/empty`, '');
     equal((await sandbox.readFile(`${dir}/empty`)).content, '');
     await sandbox.writeFile(`${dir}/bytes`, new Uint8Array([0, 255, 10]));
     equal((await sandbox.readFile(`${dir}/bytes`)).content, 'AP8K');
-    await sandbox.writeFile(`${dir}/stream`, new Response('from a stream').body);
+    equal((await sandbox.writeFile(`${dir}/new/folder/stream`, new Response('from a stream').body)).bytesWritten, 13);
+    await sandbox.moveFile(`${dir}/new/folder/stream`, `${dir}/stream`);
+    await fails(sandbox.deleteFile(`${dir}/new`), /is a directory/, 'FileSystemError');
+    await fails(sandbox.writeFile(f, 'a*', { encoding: 'base64' }), /not base64/, 'ValidationFailedError');
     equal((await sandbox.readFile(`${dir}/stream`)).content, 'from a stream');
     equal((await sandbox.exists(f)).exists, true);
     equal((await sandbox.exists(`${dir}/nope`)).exists, false);
@@ -338,7 +353,26 @@ const TESTS = {
     const all = await Promise.all([1, 2, 3].map((i) => self.exec(`echo ${i}`)));
     equal(all.map((r) => r.stdout), ['1\n', '2\n', '3\n']);
     equal(hooks.splice(0), ['start']);
-    equal((await self.getState()).status, 'running');
+    equal((await self.getState()).status, 'healthy');
+  },
+  // An error keeps its class and its facts on its way out of a stub.
+  async errors_of_stubs(self, sandbox) {
+    const e = await fails(sandbox.killProcess('nope'), /not found/, 'ProcessNotFoundError');
+    equal([e.code, e.httpStatus, e.processId, e.context, e.remote], ['PROCESS_NOT_FOUND', 404, 'nope', { processId: 'nope' }, true]);
+    ok(e instanceof sdk.ProcessNotFoundError && e instanceof sdk.SandboxError, 'its class');
+    equal(Object.keys(e.toJSON()).sort(), ['code', 'context', 'documentation', 'httpStatus', 'message', 'name', 'operation',
+      'stack', 'suggestion', 'timestamp'].sort());
+    equal(sdk.isPlatformTransientError(new Error('x', { cause: { retryable: true } })), true);
+    equal(sdk.isPlatformTransientError(e), false);
+  },
+  async settings(self, sandbox) {
+    await fails(self.setSleepAfter('1 day'), /invalid time expression 1 day/);
+    await fails(sandbox.setContainerTimeouts({ waitIntervalMS: 1 }), /waitIntervalMS must be between 100-5000ms, got 1ms/);
+    await fails(sandbox.setContainerTimeouts({ waitIntervalMS: 'x' }), /must be a valid finite number/);
+    equal(await self.getContainerPlacementId(), null);
+    const options = { defaultPort: 8080, envVars: { OPTION: '1' }, sleepAfter: 5, enableInternet: false, entrypoint: ['x'] };
+    const built = new Container(self.ctx, self.env, options);
+    equal(Object.fromEntries(Object.keys(options).map((k) => [k, built[k]])), options, 'options of the constructor');
   },
   async start_fails(self) {
     const e = await fails(self.exec('true'), /could not be started: no room/);
@@ -384,6 +418,11 @@ const TESTS = {
     await fails(self.fetch(new Request('http://x/')), /No port configured/);
     const t = await self.fetch(sdk.switchPort(new Request('http://x/y'), port));
     equal(await t.text(), 'from inside');
+    const refused = await self.containerFetch('/x', 1);
+    equal(refused.status, 500);
+    ok(/^Error proxying request to container: .*not listening/.test(await refused.text()), 'nothing listens');
+    const named = await self.fetch(new Request(`http://x/proxy/${port}/y`));
+    equal(await named.text(), 'from inside');
     self.requiredPorts = [port];
     await self.startAndWaitForPorts();
     equal((await self.getState()).status, 'healthy');
@@ -408,7 +447,13 @@ const TESTS = {
     equal(await q.exitCode, 143);
     const s = await c.exec(['cat'], { stdin: new Response('streamed').body });
     equal(new TextDecoder().decode((await s.output()).stdout), 'streamed');
-    await fails(c.exec(['x'], { pty: true }), /has no local form/);
+    await fails(c.exec(['x'], { pty: true }), /pty has no local form/);
+    await fails(c.exec(['x'], { user: 'root' }), /user other than "sandbox".* has no local form/);
+    await fails(c.exec(['x'], { stdout: 'inherit' }), /stdout is none of "pipe", "ignore"/, 'TypeError');
+    await fails(c.exec(['x'], { signal: AbortSignal.abort() }), /aborted/);
+    const both = await c.exec(['sh', '-c', 'echo a; echo b >&2'], { stderr: 'combined', user: 'sandbox' });
+    equal([both.stderr, both.isPty, new TextDecoder().decode((await both.output()).stdout)], [null, false, 'a\nb\n']);
+    await fails((async () => c.getTcpPort(1).connect())(), /getTcpPort\(\)\.connect\(\) has no local form/);
     await c.destroy();
     await ended;
     equal(c.running, false);
@@ -419,10 +464,16 @@ const TESTS = {
       await fails(sandbox[name](1), new RegExp(`sandbox\\.${name}\\(\\) has no local form`));
     }
     await fails((async () => sandbox.wsConnect())(), /sandbox\.wsConnect\(\) has no local form/);
-    await fails((async () => sandbox.tunnels)(), /sandbox\.tunnels has no local form/);
+    for (const name of ['get', 'list', 'destroy']) {
+      await fails(sandbox.tunnels[name](8080), new RegExp(`sandbox\\.tunnels\\.${name}\\(\\) has no local form`));
+    }
+    await fails(sandbox.terminal(new Request('http://x/')), /sandbox\.terminal\(\) has no local form/);
     equal(await sdk.proxyToSandbox(new Request('http://box.example/'), self.env), null); // no request is for a preview URL
     await fails((async () => new sdk.CodeInterpreter())(), /CodeInterpreter/);
-    await fails((async () => getSandbox(self.env.BOX, ''))(), /1-63/);
+    equal((await fails((async () => getSandbox(self.env.BOX, ''))(), /1-63/, 'SandboxSecurityError')).code,
+      'INVALID_SANDBOX_ID_LENGTH');
+    await fails((async () => getSandbox(self.env.BOX, '-x'))(), /hyphens/, 'SandboxSecurityError');
+    await fails((async () => getSandbox(self.env.BOX, 'API'))(), /Reserved/, 'SandboxSecurityError');
     await fails((async () => getSandbox(self.env.BOX, 'x'.repeat(64)))(), /1-63/);
     equal(await sandbox.plain(), { a: 1 });
     equal(getContainer(self.env.BOX, 'other').id.toString(), sandbox.id.toString());

@@ -29,6 +29,8 @@ def main(call, path, *rest):
         with open(path, "rb") as f:
             shutil.copyfileobj(f, sys.stdout.buffer)
     elif call == "write":
+        if "parents" in rest:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as f:
             shutil.copyfileobj(sys.stdin.buffer, f)
     elif call == "stat":

@@ -437,12 +437,15 @@ static void session(struct fake_boxes *b, json_t *args, struct answer *a)
     const char *cwd = json_string_value(json_object_get(args, "cwd"));
     snprintf(path, sizeof path, "%s/session-%s", b->dir, name != NULL ? name : "default");
     if (strcmp(op, "delete") == 0) {
-        unlink(path);
+        if (unlink(path) != 0) {
+            a->ok = false;
+            say(a, "session: not found");
+        }
         return;
     }
     if (strcmp(op, "create") == 0 && access(path, F_OK) == 0) {
         a->ok = false;
-        say(a, "there is a session of that name");
+        say(a, "session: there is one of this name");
         return;
     }
     FILE *f = fopen(path, "a");

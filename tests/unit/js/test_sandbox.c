@@ -137,6 +137,8 @@ IN_JS(file_streams)
 IN_JS(changes)
 IN_JS(git)
 IN_JS(refusals)
+IN_JS(errors_of_stubs)
+IN_JS(settings)
 
 static long resident_kib(void)
 {
@@ -290,6 +292,8 @@ int main(void)
         TEST(git),
         TEST(refusals),
         TEST(one_start),
+        TEST(errors_of_stubs),
+        TEST(settings),
         TEST(start_fails),
         TEST(stops),
         TEST(ends_by_itself),

@@ -1,4 +1,7 @@
-// The error classes of the Sandbox SDK: a name, a code, and what is known besides.
+// The error classes of the Sandbox SDK: a name, a code, and what is known besides. They keep all of it,
+// and their class, when a call of a stub fails with one.
+
+import { REBUILD } from '../copy.js';
 
 export const CODES = {
   FILE_NOT_FOUND: 404, PERMISSION_DENIED: 403, FILE_EXISTS: 409, IS_DIRECTORY: 400, NOT_DIRECTORY: 400,
@@ -15,11 +18,16 @@ export const CODES = {
 export class SandboxError extends Error {
   constructor(response, options = undefined) {
     super(response.message, options);
-    // An own property, not enumerable, as a message is: it crosses RPC with the error.
+    // Own properties, not enumerable, as a message is.
     Object.defineProperty(this, 'name', {
       value: this.constructor.name, configurable: true, writable: true,
     });
     Object.defineProperty(this, 'errorResponse', { value: response, configurable: true });
+  }
+  [REBUILD](copy) {
+    const cls = this.constructor;
+    if (classes[cls.name] !== cls) return undefined; // a class of the user's
+    return new cls(copy(this.errorResponse));
   }
   get code() {
     return this.errorResponse.code;
@@ -69,26 +77,26 @@ export const classes = {
   FileNotFoundError: kind('FileNotFoundError', ['path']),
   FileExistsError: kind('FileExistsError', ['path']),
   FileTooLargeError: kind('FileTooLargeError', ['path']),
-  FileSystemError: kind('FileSystemError', ['path']),
+  FileSystemError: kind('FileSystemError', ['path', 'stderr', 'exitCode']),
   PermissionDeniedError: kind('PermissionDeniedError', ['path']),
   CommandNotFoundError: kind('CommandNotFoundError', ['command']),
-  CommandError: kind('CommandError', ['command', 'exitCode']),
+  CommandError: kind('CommandError', ['command', 'exitCode', 'stdout', 'stderr']),
   ProcessNotFoundError: kind('ProcessNotFoundError', ['processId']),
-  ProcessError: kind('ProcessError', ['processId']),
-  SessionAlreadyExistsError: kind('SessionAlreadyExistsError', ['sessionId']),
+  ProcessError: kind('ProcessError', ['processId', 'pid', 'exitCode', 'stderr']),
+  SessionAlreadyExistsError: kind('SessionAlreadyExistsError', ['sessionId', 'containerPlacementId']),
   SessionDestroyedError: kind('SessionDestroyedError', ['sessionId']),
   SessionTerminatedError: kind('SessionTerminatedError', ['sessionId', 'exitCode']),
   GitRepositoryNotFoundError: kind('GitRepositoryNotFoundError', ['repository']),
   GitAuthenticationError: kind('GitAuthenticationError', ['repository']),
   GitBranchNotFoundError: kind('GitBranchNotFoundError', ['branch', 'repository']),
-  GitNetworkError: kind('GitNetworkError', ['repository']),
-  GitCloneError: kind('GitCloneError', ['repository', 'exitCode']),
-  InvalidGitUrlError: kind('InvalidGitUrlError', []),
+  GitNetworkError: kind('GitNetworkError', ['repository', 'branch', 'targetDir']),
+  GitCloneError: kind('GitCloneError', ['repository', 'targetDir', 'exitCode', 'stderr']),
+  InvalidGitUrlError: kind('InvalidGitUrlError', ['validationErrors']),
   ProcessReadyTimeoutError: kind(
     'ProcessReadyTimeoutError', ['processId', 'command', 'condition', 'timeout']),
   ProcessExitedBeforeReadyError: kind(
     'ProcessExitedBeforeReadyError', ['processId', 'command', 'condition', 'exitCode']),
-  ValidationFailedError: kind('ValidationFailedError', []),
+  ValidationFailedError: kind('ValidationFailedError', ['validationErrors']),
   OperationInterruptedError: kind('OperationInterruptedError', ['reason']),
   ContainerUnavailableError: kind('ContainerUnavailableError', ['reason', 'retryAfterMs']),
   RPCTransportError: kind('RPCTransportError', ['kind', 'originalMessage']),
@@ -126,6 +134,15 @@ export function sandboxError(code, message, facts = {}) {
     code, message, context: facts.context ?? {}, operation: facts.operation,
     httpStatus: CODES[code] ?? 500, timestamp: new Date().toISOString(), suggestion: facts.suggestion,
   });
+}
+
+// A name or a port that the SDK refuses before anything is asked for.
+export class SandboxSecurityError extends Error {
+  constructor(message, code) {
+    super(message);
+    Object.defineProperty(this, 'name', { value: 'SandboxSecurityError', configurable: true, writable: true });
+    this.code = code;
+  }
 }
 
 export function aborted() {

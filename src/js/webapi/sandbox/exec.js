@@ -13,14 +13,21 @@ const RESULT_MAX = 1024 * 1024; // of each output that execStream's last event r
 export const NO_SESSION = '__DISABLE_SESSION__';
 const OWN_SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
 
-export function sessionOf(id) {
-  if (id === undefined || id === null) return undefined;
-  if (typeof id !== 'string' || id.trim() === '') throw new Error('sessionId must not be empty or whitespace');
-  return id;
+// The name under which code sees the default session.
+export function defaultSession(instance) {
+  return `sandbox-${instance.name ?? 'default'}`;
 }
 
-export function publicSession(session) {
-  return session === NO_SESSION ? undefined : session;
+// undefined: the default one.
+export function sessionOf(instance, id) {
+  if (id === undefined || id === null) return undefined;
+  if (typeof id !== 'string' || id.trim() === '') throw new Error('sessionId must not be empty or whitespace');
+  return id === defaultSession(instance) ? undefined : id;
+}
+
+export function publicSession(instance, session) {
+  if (session === NO_SESSION) return undefined;
+  return session ?? defaultSession(instance);
 }
 
 // The host's "run" for one command line in a session.
@@ -89,22 +96,31 @@ async function collect(running, options) {
   return [out, err];
 }
 
+// A folder that is not there is the command's failure, as it is of a shell's cd.
+async function runIn(instance, args) {
+  try {
+    return await run(instance, args);
+  } catch (e) {
+    if (args.cwd === undefined || e.context?.exitCode !== 125 || !e.message.startsWith(`${args.cwd}: `)) throw e;
+    return null;
+  }
+}
+
 async function execute(instance, command, session, options) {
   const started = Date.now();
+  const result = (exitCode, stdout, stderr) => ({
+    success: exitCode === 0, exitCode, stdout, stderr, command, duration: Date.now() - started,
+    timestamp: new Date(started).toISOString(), sessionId: publicSession(instance, session),
+  });
   const args = commandArgs(instance, command, session, options);
-  const running = await run(instance, args);
+  const running = await runIn(instance, args);
+  if (running === null) return result(1, '', `Failed to change directory to '${args.cwd}'\n`);
   const unlisten = killOnAbort(options.signal, running);
   try {
     const [out, err] = await collect(running, options);
     const end = await running.ended;
     checkEnd(end, 'exec', args, options.signal);
-    const exitCode = exitCodeOf(end);
-    return {
-      success: exitCode === 0, exitCode,
-      stdout: textOf(out.bytes(), options.encoding), stderr: textOf(err.bytes(), options.encoding),
-      command, duration: Date.now() - started, timestamp: new Date(started).toISOString(),
-      sessionId: publicSession(session),
-    };
+    return result(exitCodeOf(end), textOf(out.bytes(), options.encoding), textOf(err.bytes(), options.encoding));
   } catch (e) {
     throw options.signal?.aborted ? aborted() : e;
   } finally {
@@ -126,9 +142,10 @@ export async function exec(instance, session, command, options) {
 }
 
 // The events of a running command: start, stdout and stderr as they come, complete or error.
-async function* events(running, command, session, args, options) {
+async function* events(instance, running, session, args, options) {
   const started = Date.now();
-  const sessionId = publicSession(session);
+  const { command } = options;
+  const sessionId = publicSession(instance, session);
   const stamp = (event) => ({ ...event, timestamp: new Date().toISOString(), command, sessionId });
   yield stamp({ type: 'start', pid: running.pid });
   const text = { stdout: decoder(options.encoding), stderr: decoder(options.encoding) };
@@ -168,7 +185,7 @@ export async function execStream(instance, session, command, options) {
   const running = await life.use(() => run(instance, args));
   const unlisten = killOnAbort(options.signal, running);
   running.ended.then(unlisten);
-  return eventStream(instance, events(running, command, session, args, options), {
+  return eventStream(instance, events(instance, running, session, args, { ...options, command }), {
     failed: (e) => ({
       type: 'error', error: e.message, data: e.message, timestamp: new Date().toISOString(), command,
     }),

@@ -116,7 +116,7 @@ export async function readFile(instance, session, path, options) {
   const asText = encoding === undefined ? text : encoding !== 'base64';
   return {
     success: true, path, content: asText ? decoder()(bytes, true) : base64(bytes), timestamp: now(),
-    encoding: asText ? 'utf-8' : 'base64', isBinary: !text, mimeType: mimeOf(path, text),
+    encoding: asText ? 'utf-8' : 'base64', isBinary: !asText, mimeType: mimeOf(path, text),
     size: bytes.length,
   };
 }
@@ -197,7 +197,13 @@ export async function readFileStream(instance, session, path) {
 function contentOf(content, encoding) {
   if (typeof content === 'string') {
     if (encoding === undefined || encoding === 'utf-8' || encoding === 'utf8') return content;
-    if (encoding === 'base64') return bytesOf(content);
+    if (encoding === 'base64') {
+      try {
+        return bytesOf(content);
+      } catch {
+        throw sandboxError('VALIDATION_FAILED', 'writeFile: the content is not base64.');
+      }
+    }
     throw sandboxError('VALIDATION_FAILED', `writeFile: unknown encoding "${encoding}": utf-8 or base64`);
   }
   if (content instanceof ArrayBuffer || ArrayBuffer.isView(content)) return toBytes(content);
@@ -208,8 +214,10 @@ function contentOf(content, encoding) {
 
 export async function writeFile(instance, session, path, content, options) {
   const input = contentOf(content, options?.encoding);
-  await fileCall(instance, session, 'write', [path], [], input === '' ? new Uint8Array(0) : input);
-  return { success: true, path, timestamp: now() };
+  await fileCall(instance, session, 'write', [path], ['parents'], input === '' ? new Uint8Array(0) : input);
+  if (typeof input?.getReader !== 'function') return { success: true, path, timestamp: now() };
+  const { size: bytesWritten } = await stat(instance, session, path);
+  return { success: true, path, bytesWritten, timestamp: now() };
 }
 
 export async function mkdir(instance, session, path, options) {
@@ -219,6 +227,9 @@ export async function mkdir(instance, session, path, options) {
 }
 
 export async function deleteFile(instance, session, path) {
+  if ((await stat(instance, session, path)).type === 'directory') {
+    throw fileError('delete', path, `EISDIR: ${path}: is a directory: exec("rm -r …") deletes it`);
+  }
   await fileCall(instance, session, 'delete', [path]);
   return { success: true, path, timestamp: now() };
 }

@@ -5,6 +5,7 @@
 //     Calls that find it stopped share one start and wait for its onStart. Calls that find it
 //     running do not wait: those that onStart itself makes are among them.
 
+import { SERVES_AT_ONCE } from '../bases.js';
 import { crypto } from '../crypto.js';
 import { errorText } from '../inspect.js';
 import { ERROR, log } from '../log.js';
@@ -55,7 +56,6 @@ class Life {
     this.processes = new Map(); // number -> Running (run.js)
     this.background = new Map(); // id -> record (process.js)
     this.sessions = new Map(); // id -> {timeout} (session.js)
-    this.readyPorts = new Set();
     this.generation = 0;
     this.adopted = 0; // the generation whose running processes are known (process.js)
     this.startId = crypto.randomUUID().slice(0, 8);
@@ -64,6 +64,7 @@ class Life {
     this.timer = null; // it ends with the object's task
     this.sleepAfter = null; // what setSleepAfter said, in seconds
     this.keepAlive = false;
+    this.timeouts = {}; // what setContainerTimeouts said
     this.monitors = [];
   }
 
@@ -94,13 +95,10 @@ class Life {
     this.running = true;
     this.asked = false;
     this.generation++;
-    this.#change('running');
+    this.#change(this.instance.object?.[SERVES_AT_ONCE] ? 'healthy' : 'running');
     this.renew();
     if (anew) this.startId = crypto.randomUUID().slice(0, 8);
-    if (!anew) {
-      this.#restore();
-      return;
-    }
+    if (!anew) return;
     const hook = this.#hook('onStart', []);
     this.hook = hook;
     hook.catch(() => {}).finally(() => {
@@ -152,7 +150,6 @@ class Life {
   ended(exitCode, why) {
     if (!this.running) return;
     this.running = false;
-    this.readyPorts.clear();
     this.sessions.clear();
     for (const number of [...this.processes.keys()]) this.processEnded(number, 'lost', 0);
     this.#disarm();
@@ -257,24 +254,34 @@ class Life {
     this.#keep('sleepAfter', expression);
     this.rearm();
   }
+  setTimeouts(timeouts) {
+    this.timeouts = { ...this.timeouts, ...timeouts };
+    this.#keep('containerTimeouts', this.timeouts);
+  }
   #keep(key, value) {
     this.instance.object.ctx.storage.kv.put(key, value);
   }
-  #restore() {
+  // What was set on a Sandbox holds for each of its sandboxes and each of its objects in memory.
+  restore() {
+    const { object } = this.instance;
+    if (!object?.[SERVES_AT_ONCE]) return;
     try {
-      const kv = this.instance.object.ctx.storage.kv;
+      const { kv } = object.ctx.storage;
       this.keepAlive = kv.get('keepAliveEnabled') === true;
       const sleepAfter = kv.get('sleepAfter');
       if (sleepAfter !== undefined) this.sleepAfter = seconds(sleepAfter);
-      this.rearm();
+      this.timeouts = kv.get('containerTimeouts') ?? {};
     } catch (e) {
-      log(ERROR, `keepAlive and sleepAfter could not be restored: ${errorText(e)}`);
+      log(ERROR, `keepAlive, sleepAfter and timeouts could not be restored: ${errorText(e)}`);
     }
   }
 }
 
 export function lifeOf(instance) {
-  instance.life ??= new Life(instance);
+  if (!instance.life) {
+    instance.life = new Life(instance);
+    instance.life.restore();
+  }
   return instance.life;
 }
 

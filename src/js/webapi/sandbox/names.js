@@ -4,10 +4,12 @@ import { noLocalForm } from '../env.js';
 import { Headers } from '../headers.js';
 import { logWarn } from '../log.js';
 import { Request } from '../request.js';
+import { SandboxSecurityError } from './errors.js';
 import { NO_SESSION } from './exec.js';
 
 const SINGLETON = 'cf-singleton-container';
 const NAME_MAX = 63;
+const RESERVED = new Set(['www', 'api', 'admin', 'root', 'system', 'cloudflare', 'workers']);
 export const PORT_HEADER = 'cf-container-target-port';
 
 export function getContainer(namespace, name = SINGLETON) {
@@ -35,7 +37,7 @@ const LAST = new Map([
 ]);
 const IN_OPTIONS = new Map([
   ['exec', 1], ['execStream', 1], ['startProcess', 1], ['writeFile', 2], ['readFile', 1], ['readFileStream', 1],
-  ['mkdir', 1], ['listFiles', 1], ['gitCheckout', 1], ['checkChanges', 1],
+  ['mkdir', 1], ['listFiles', 1], ['gitCheckout', 1], ['watch', 1], ['checkChanges', 1],
 ]);
 
 function withoutSession(stub, name) {
@@ -64,25 +66,40 @@ function configuration(namespace, name, options) {
   return { wanted, undo: () => names.delete(name) };
 }
 
+// The names that the SDK takes: what works here works there.
+function checkName(name) {
+  if (typeof name !== 'string' || name.length === 0 || name.length > NAME_MAX) {
+    throw new SandboxSecurityError(`Sandbox ID must be 1-${NAME_MAX} characters long.`, 'INVALID_SANDBOX_ID_LENGTH');
+  }
+  if (name.startsWith('-') || name.endsWith('-')) {
+    throw new SandboxSecurityError('Sandbox ID cannot start or end with hyphens.', 'INVALID_SANDBOX_ID_HYPHENS');
+  }
+  if (RESERVED.has(name.toLowerCase())) {
+    throw new SandboxSecurityError(`Reserved sandbox ID '${name}' is not allowed.`, 'RESERVED_SANDBOX_ID');
+  }
+}
+
+const tunnels = new Proxy({}, {
+  get: (target, name) => (typeof name !== 'string' || name === 'then' ? undefined : async () => {
+    throw noLocalForm(`sandbox.tunnels.${name}()`);
+  }),
+});
+
 export function getSandbox(namespace, name, options = undefined) {
   options ??= {};
-  if (typeof name !== 'string' || name.length === 0 || name.length > NAME_MAX) {
-    throw new Error(`Sandbox ID must be 1-${NAME_MAX} characters long.`);
-  }
+  checkName(name);
   if (options.normalizeId) name = name.toLowerCase();
   const stub = getContainer(namespace, name);
   const change = configuration(namespace, name, options);
   // Applied before what is called next: calls of one caller arrive in order.
   if (change !== null) stub.configure(change.wanted).catch(change.undo);
   const own = {
-    wsConnect() {
+    tunnels,
+    async wsConnect() {
       throw noLocalForm('sandbox.wsConnect()');
     },
-    terminal() {
+    async terminal() {
       throw noLocalForm('sandbox.terminal()');
-    },
-    get tunnels() {
-      throw noLocalForm('sandbox.tunnels');
     },
   };
   const sessionless = options.enableDefaultSession === false;

@@ -64,10 +64,7 @@ export async function waitForPort(instance, options) {
   const begun = native.now();
   for (let tries = 1, wait = FIRST_WAIT_MS; ; tries++) {
     if (signal?.aborted) throw new Error('Container request aborted.', { cause: aborted() });
-    if (await portAnswers(instance, portNumber(port), null, signal)) {
-      lifeOf(instance).readyPorts.add(port);
-      return tries;
-    }
+    if (await portAnswers(instance, portNumber(port), null, signal)) return tries;
     if (!lifeOf(instance).running) {
       throw new Error('Container crashed while checking for ports, did you start the container and setup the entrypoint correctly?');
     }

@@ -176,7 +176,7 @@ export async function startProcess(instance, session, command, options) {
       }
       const old = life.background.get(id);
       if (old !== undefined) forget(life, old);
-      const started = new Record(id, command, publicSession(session));
+      const started = new Record(id, command, publicSession(instance, session));
       life.background.set(id, started);
       try {
         watch(instance, started, await run(instance, args));

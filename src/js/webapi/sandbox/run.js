@@ -71,10 +71,27 @@ function refused(error, command) {
   });
 }
 
+export function isSessionThere(error) {
+  return /there is one of this name/.test(error.message);
+}
+
+// A session that is named and is not there is made.
+export async function ensureSession(instance, name) {
+  const { sessions } = lifeOf(instance);
+  if (name === undefined || sessions.has(name)) return;
+  try {
+    await ask(instance, 'session', { op: 'create', name });
+  } catch (e) {
+    if (!isSessionThere(e)) throw e;
+  }
+  if (!sessions.has(name)) sessions.set(name, { timeout: undefined });
+}
+
 // args: those of the host's "run". -> Running
 export async function run(instance, args, input = null) {
   let running = null;
   try {
+    await ensureSession(instance, args.session);
     await ask(instance, 'run', args, input, (answer) => {
       running = new Running(instance, answer);
     });

@@ -5,12 +5,12 @@ import { crypto } from '../crypto.js';
 import { enter, owner } from '../task.js';
 import { ask } from './calls.js';
 import { sandboxError } from './errors.js';
-import { exec, execStream, sessionOf } from './exec.js';
+import { NO_SESSION, defaultSession, exec, execStream, sessionOf } from './exec.js';
 import * as files from './files.js';
 import { gitCheckout } from './git.js';
 import { lifeOf } from './life.js';
 import * as processes from './process.js';
-import { envOf, timeoutOf } from './run.js';
+import { ensureSession, envOf, isSessionThere, timeoutOf } from './run.js';
 import { noLocalForm } from '../env.js';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -19,24 +19,37 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export async function setSessionEnv(instance, session, vars) {
   const env = {};
   for (const [name, value] of Object.entries(vars)) {
-    if (!NAME.test(name)) throw sandboxError('VALIDATION_FAILED', `"${name}" is not the name of a variable.`);
+    checkName(name);
     env[name] = value === undefined || value === null ? null : `${value}`;
   }
   if (Object.keys(env).length === 0) return;
-  await lifeOf(instance).use(() => ask(instance, 'session', { op: 'set', name: session, env }));
+  await lifeOf(instance).use(async () => {
+    await ensureSession(instance, session);
+    await ask(instance, 'session', { op: 'set', name: session, env });
+  });
+}
+
+export function checkName(name) {
+  if (!NAME.test(name)) throw sandboxError('VALIDATION_FAILED', `"${name}" is not the name of a variable.`);
+}
+
+function thereAlready(id) {
+  return sandboxError('SESSION_ALREADY_EXISTS', `Session '${id}' already exists`, { context: { sessionId: id } });
 }
 
 export async function createSession(instance, options) {
   options ??= {};
-  const id = sessionOf(options.id) ?? `session-${crypto.randomUUID()}`;
+  const id = options.id || `session-${crypto.randomUUID()}`;
+  if (id === NO_SESSION) throw new Error(`Session ID '${NO_SESSION}' is reserved for internal use`);
+  if (sessionOf(instance, id) === undefined) throw thereAlready(id);
   const timeout = timeoutOf(options.commandTimeoutMs);
   const life = lifeOf(instance);
   await life.use(async () => {
     try {
-      await ask(instance, 'session', { op: 'create', name: id, cwd: options.cwd, env: envOf(options.env) });
+      await ask(instance, 'session', { op: 'create', name: id, cwd: options.cwd,
+        env: envOf({ ...instance.object.envVars, ...envOf(options.env) }) });
     } catch (e) {
-      throw /exists|there is a session/i.test(e.message)
-        ? sandboxError('SESSION_ALREADY_EXISTS', `Session '${id}' already exists`, { context: { sessionId: id } }) : e;
+      throw isSessionThere(e) ? thereAlready(id) : e;
     }
     life.sessions.set(id, { timeout });
   });
@@ -44,9 +57,17 @@ export async function createSession(instance, options) {
 }
 
 export async function deleteSession(instance, id) {
-  const name = sessionOf(id);
-  if (name === undefined) throw new Error('Cannot delete default session. Use sandbox.destroy() to terminate the sandbox.');
-  await lifeOf(instance).use(() => ask(instance, 'session', { op: 'delete', name }));
+  const name = sessionOf(instance, id);
+  if (name === undefined) {
+    throw new Error(
+      `Cannot delete default session '${defaultSession(instance)}'. Use sandbox.destroy() to terminate the sandbox.`);
+  }
+  try {
+    await lifeOf(instance).use(() => ask(instance, 'session', { op: 'delete', name }));
+  } catch (e) {
+    throw /session: not found/.test(e.message)
+      ? sandboxError('INTERNAL_ERROR', `Session '${name}' not found`, { context: { sessionId: name } }) : e;
+  }
   lifeOf(instance).sessions.delete(name);
   return { success: true, sessionId: name, timestamp: new Date().toISOString() };
 }
@@ -62,7 +83,7 @@ export class ExecutionSession extends LocalTarget {
   static async call(session, fn) {
     const caller = owner();
     try {
-      return await fn(session.#instance, session.id);
+      return await fn(session.#instance, sessionOf(session.#instance, session.id));
     } finally {
       if (caller !== null && !caller.over) enter(caller);
     }
