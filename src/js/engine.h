@@ -115,6 +115,9 @@ struct js_version {
     struct js_class *classes;
     size_t class_count;
     struct js_worker worker;
+    bool limit_hit;         /* code was stopped, and nobody has asked yet */
+    unsigned limit_ms;      /* that was set last */
+    struct buf limit_place; /* where in the user's files; empty: not known */
 };
 
 struct js_instance {
@@ -196,6 +199,13 @@ void js_sourcemap_free(struct js_sourcemap *m);
 bool js_sourcemap_find(struct js_sourcemap *m, uint32_t line, uint32_t column, struct buf *out);
 /* A stack of the engine's becomes one as node prints it; our own frames are left out. */
 void js_stack_map(struct js_sourcemap *m, struct span stack, struct buf *out);
+/* Where its innermost frame of the user's is, as file:line:column; false: there is none. */
+bool js_stack_place(struct js_sourcemap *m, struct span stack, struct buf *out);
+
+/* -- limit.c ------------------------------------------------------------------------------- */
+void js_limit_begin(struct js_version *v, unsigned ms); /* of CPU a turn, until js_loaded */
+/* What failed for the limit says so, beginning with the place; otherwise err is as it was. -1. */
+int js_limit_error(struct js_version *v, const char *what, struct error *err);
 
 /* -- body.c, exchange.c, stream.c, classes.c ------------------------------------------------ */
 void js_jobs_run(void *version); /* a loop task */

@@ -26,6 +26,10 @@
 #define JS_TASKS_MAX   65535u /* ids of tasks are 1..JS_TASKS_MAX; 0 is no task */
 #define JS_FETCHES_MAX 65535u /* ids of fetches are 1..JS_FETCHES_MAX, chosen by this room */
 
+/* CPU time that code may take in one turn while it is loaded; a constructor until js_loaded. */
+#define JS_LOAD_MS      3000u
+#define JS_CONSTRUCT_MS 1000u
+
 struct js;
 struct js_version;
 struct js_instance;
@@ -78,10 +82,13 @@ struct js_class {
 
 /* Evaluates the bundle; the engine warms itself up in the first turns of the loop. On error the
  * text begins with the TypeScript file:line:column where it is known. host is kept by pointer, arg
- * goes to each of its callbacks.
+ * goes to each of its callbacks. Code that runs longer than its limit is stopped, which is an
+ * error: here and in js_instance_create, until js_loaded. What does not stop (one native call,
+ * microtasks without end) is the host's to end, with the process.
  */
 struct js_version *js_load(struct js *js, const struct js_app *app, const struct js_host *host,
                            void *arg, struct error *err);
+void js_loaded(struct js_version *v); /* all that belongs to the load is done */
 /* Aborts its tasks without a callback, gives its instances back and frees the heap. */
 void js_unload(struct js_version *v);
 

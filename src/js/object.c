@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define JOBS_AT_ONCE 64 /* then the loop serves others first */
@@ -93,6 +94,9 @@ struct js_instance *js_instance_create(struct js_version *v, const struct js_ins
         return NULL;
     }
     if (instance_construct(inst, spec, facts, err) < 0) {
+        char what[256];
+        snprintf(what, sizeof what, "the constructor of " SPAN_FMT, SPAN_ARG(spec->class_name));
+        js_limit_error(v, what, err);
         js_instance_destroy(inst);
         return NULL;
     }

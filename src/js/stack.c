@@ -42,21 +42,30 @@ bool js_bundle_place(struct js_sourcemap *m, uint32_t line, uint32_t column, str
     return js_sourcemap_find(m, line, column, out);
 }
 
+/* Takes a frame apart: its function (empty: none) and where in the bundle it is; false for a frame
+ * of our own. */
+static bool frame_of_bundle(struct span frame, struct span *function, uint32_t *line,
+                            uint32_t *column)
+{
+    *function = span_of("", 0);
+    if (!frame_place(&frame, line, column)) {
+        return false;
+    }
+    struct span url = frame;
+    const char *at = memrchr(frame.ptr, '@', frame.len);
+    if (at != NULL) {
+        *function = span_of(frame.ptr, (size_t)(at - frame.ptr));
+        url = span_from(frame, function->len + 1);
+    }
+    return span_eq(url, SPAN_LIT(JS_BUNDLE_URL));
+}
+
 static void put_frame(struct js_sourcemap *m, struct span frame, struct buf *out)
 {
     uint32_t line;
     uint32_t column;
-    if (!frame_place(&frame, &line, &column)) {
-        return;
-    }
-    struct span url = frame;
-    struct span function = {"", 0};
-    const char *at = memrchr(frame.ptr, '@', frame.len);
-    if (at != NULL) {
-        function = span_of(frame.ptr, (size_t)(at - frame.ptr));
-        url = span_from(frame, function.len + 1);
-    }
-    if (!span_eq(url, SPAN_LIT(JS_BUNDLE_URL))) {
+    struct span function;
+    if (!frame_of_bundle(frame, &function, &line, &column)) {
         return;
     }
     buf_append_str(out, "\n    at ");
@@ -70,14 +79,36 @@ static void put_frame(struct js_sourcemap *m, struct span frame, struct buf *out
     buf_append_str(out, function.len != 0 ? ")" : "");
 }
 
+/* The next frame off the front of *stack; empty at the end. */
+static struct span frame_next(struct span *stack)
+{
+    const char *end = memchr(stack->ptr, '\n', stack->len);
+    size_t len = end != NULL ? (size_t)(end - stack->ptr) : stack->len;
+    struct span frame = span_of(stack->ptr, len);
+    *stack = span_from(*stack, len + 1);
+    return frame;
+}
+
 void js_stack_map(struct js_sourcemap *m, struct span stack, struct buf *out)
 {
     for (int frames = 0; stack.len != 0 && frames < FRAMES_MAX; frames++) {
-        const char *end = memchr(stack.ptr, '\n', stack.len);
-        size_t len = end != NULL ? (size_t)(end - stack.ptr) : stack.len;
-        if (len != 0) {
-            put_frame(m, span_of(stack.ptr, len), out);
+        struct span frame = frame_next(&stack);
+        if (frame.len != 0) {
+            put_frame(m, frame, out);
         }
-        stack = span_from(stack, len + 1);
     }
+}
+
+bool js_stack_place(struct js_sourcemap *m, struct span stack, struct buf *out)
+{
+    uint32_t line;
+    uint32_t column;
+    struct span function;
+    for (int frames = 0; stack.len != 0 && frames < FRAMES_MAX; frames++) {
+        if (frame_of_bundle(frame_next(&stack), &function, &line, &column) &&
+            js_bundle_place(m, line, column, out)) {
+            return true;
+        }
+    }
+    return false;
 }

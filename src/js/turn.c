@@ -76,7 +76,9 @@ JSValueRef js_enter(struct js_version *v, enum js_entry entry, size_t argc, cons
     JSValueRef result =
         JSObjectCallAsFunction(v->ctx, v->entries[entry], NULL, argc, argv, &exception);
     if (exception != NULL) {
-        js_log_exception(v, "internal", exception);
+        if (!v->limit_hit) {
+            js_log_exception(v, "internal", exception);
+        }
         result = NULL;
     }
     JSUnlock(v->ctx);

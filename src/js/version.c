@@ -275,11 +275,18 @@ struct js_version *js_load(struct js *js, const struct js_app *app, const struct
     loop_task_init(&v->jobs, js->loop, js_jobs_run, v);
     v->group = JSContextGroupCreate();
     v->ctx = JSGlobalContextCreateInGroup(v->group, NULL);
-    if (v->name == NULL || v->map == NULL || shim_load(v, err) < 0 ||
-        bundle_load(v, app, err) < 0) {
+    buf_init(&v->limit_place, ERROR_TEXT_BYTES);
+    int rc = v->name == NULL || v->map == NULL ? error_set(err, ENOMEM, "load the module")
+                                               : shim_load(v, err);
+    if (rc == 0) {
+        js_limit_begin(v, JS_LOAD_MS);
+        rc = bundle_load(v, app, err) < 0 ? js_limit_error(v, "the module's own code", err) : 0;
+    }
+    if (rc < 0) {
         js_unload(v);
         return NULL;
     }
+    js_limit_begin(v, JS_CONSTRUCT_MS);
     v->warm_left = WARM_SLICES;
     v->warm_timer = loop_timer_start(js->loop, WARM_DELAY_MS, WARM_DELAY_MS, on_warm, v);
     return v;
@@ -290,6 +297,7 @@ void js_unload(struct js_version *v)
     if (v->entries[ENTRY_ABORT_ALL] != NULL) {
         js_enter(v, ENTRY_ABORT_ALL, 0, NULL);
     }
+    js_loaded(v);
     js_readers_close(v);
     js_streams_orphan(v);
     js_queries_end(v);
@@ -313,6 +321,7 @@ void js_unload(struct js_version *v)
     for (size_t i = 0; i < sizeof v->scratch / sizeof v->scratch[0]; i++) {
         buf_free(&v->scratch[i]);
     }
+    buf_free(&v->limit_place);
     free(v->instances.slots);
     free(v->readers.slots);
     free(v->streams.slots);

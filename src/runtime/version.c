@@ -74,6 +74,7 @@ struct version *version_load(struct runtime *rt, const struct app *app,
 void version_promote(struct version *v)
 {
     struct runtime *rt = v->rt;
+    js_loaded(v->js);
     if (rt->version != NULL) {
         rt->version->replaced_ms = clock_monotonic_ms();
     }

@@ -1,4 +1,8 @@
-/* PUT /v1/app: another app in the place of the one that serves. */
+/*
+ * PUT /v1/app: another app in the place of the one that serves.
+ *
+ *     parsed -> a runtime of its own loads it, on trial -> the serving one takes it -> answered
+ */
 #include "supervisor/control_routes.h"
 #include "supervisor/deploy.h"
 #include "supervisor/supervisor.h"
@@ -27,33 +31,54 @@ static bool answer_write(const struct deployment *d, struct span facts, struct b
            buf_append_str(out, "}");
 }
 
-static void on_deployed(void *arg, enum runtime_reply reply, struct span payload)
+static void over(struct deployment *d)
 {
-    struct deployment *d = arg;
-    struct call *c = d->call;
     under_way = false;
-    if (reply == RUNTIME_REPLY_OK) {
-        deploy_commit(d->s, &d->deploy);
-        runtimes_facts_set(d->s->runtimes, payload);
-        control_answer_gathered(c, answer_write(d, payload, &c->gathered));
-    } else {
-        control_answer_failure(c, reply, payload);
-    }
     deploy_free(&d->deploy);
     buf_free(&d->before);
     free(d);
 }
 
+static void on_deployed(void *arg, enum runtime_reply reply, struct span payload)
+{
+    struct deployment *d = arg;
+    struct call *c = d->call;
+    if (reply == RUNTIME_REPLY_OK) {
+        deploy_commit(d->s, &d->deploy);
+        runtimes_facts_set(d->s->runtimes, payload);
+        control_answer_gathered(c, answer_write(d, payload, &c->gathered));
+    } else {
+        runtimes_trial_drop(d->s->runtimes);
+        control_answer_failure(c, reply, payload);
+    }
+    over(d);
+}
+
+static void on_tried(void *arg, bool ok, const char *why)
+{
+    struct deployment *d = arg;
+    struct runtime_link *r = runtimes_active(d->s->runtimes);
+    if (!ok) {
+        runtimes_trial_drop(d->s->runtimes);
+        control_answer_failure(d->call, RUNTIME_REPLY_ERROR, span_str(why));
+        over(d);
+    } else if (r == NULL) {
+        on_deployed(d, RUNTIME_REPLY_LOST, SPAN_LIT("the runtime ended"));
+    } else {
+        struct runtime_app app = deploy_app(&d->deploy);
+        runtime_link_deploy(r, &app, on_deployed, d);
+    }
+}
+
 static void deploy(struct call *c)
 {
     struct error err;
-    struct runtime_link *r = runtimes_active(c->s->runtimes);
     if (c->s->up == NULL) {
         call_reply_error(c, 405, "method_not_allowed", "a `run` keeps the code it began with",
                          "`sallyport up` deploys");
         return;
     }
-    if (r == NULL || under_way) {
+    if (under_way || runtimes_active(c->s->runtimes) == NULL) {
         call_reply_error(c, 503, "unavailable",
                          under_way ? "another deploy is under way"
                                    : "the runtime is being replaced",
@@ -73,7 +98,10 @@ static void deploy(struct call *c)
     buf_append_span(&d->before, runtimes_facts(c->s->runtimes));
     under_way = true;
     struct runtime_app app = deploy_app(&d->deploy);
-    runtime_link_deploy(r, &app, on_deployed, d);
+    if (runtimes_try(c->s->runtimes, &app, on_tried, d, &err) < 0) {
+        call_reply_error(c, 503, "unavailable", err.text, "try again");
+        over(d);
+    }
 }
 
 const struct control_route control_deploy_routes[] = {

@@ -195,7 +195,7 @@ void deploy_commit(struct supervisor *s, struct deploy *d)
         text_move(&spec->dev_vars, &d->dev_vars);
         supervisor_dev_vars_watch(s);
     }
-    runtimes_renew_spare(s->runtimes);
+    runtimes_trial_keep(s->runtimes);
 }
 
 void deploy_free(struct deploy *d)

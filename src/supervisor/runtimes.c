@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define FACTS_MAX (1024u * 1024u)
+#define SLOTS     3
 
 struct slot {
     struct runtimes *owner;
@@ -25,15 +26,30 @@ struct runtimes {
     const struct vault *secrets;
     const struct runtimes_events *events;
     void *arg;
-    struct slot slots[2];
+    struct slot slots[SLOTS];
     struct slot *active;
     struct slot *spare;
+    struct slot *trial;
+    struct loop_timer *trial_late;
+    runtimes_trial_fn trial_done; /* NULL: told, or there is none */
+    void *trial_arg;
     bool warm;
     bool served; /* one was ready once */
     bool ending;
 };
 
 static void slot_start_later(struct slot *s);
+
+static void trial_tell(struct runtimes *rs, bool ok, const char *why)
+{
+    runtimes_trial_fn done = rs->trial_done;
+    rs->trial_done = NULL;
+    loop_timer_cancel(rs->trial_late);
+    rs->trial_late = NULL;
+    if (done != NULL) {
+        done(rs->trial_arg, ok, why);
+    }
+}
 
 static void on_ready(void *arg, struct span facts)
 {
@@ -43,7 +59,9 @@ static void on_ready(void *arg, struct span facts)
     rs->served = true;
     buf_clear(&s->facts);
     buf_append_span(&s->facts, facts);
-    if (s == rs->active) {
+    if (s == rs->trial) {
+        trial_tell(rs, true, "");
+    } else if (s == rs->active) {
         rs->events->active(rs->arg, s->link, buf_span(&s->facts));
     }
 }
@@ -112,6 +130,10 @@ static void on_ended(void *arg, const char *why)
     if (rs->ending) {
         return;
     }
+    if (s == rs->trial) {
+        trial_tell(rs, false, reason);
+        return;
+    }
     if (!rs->served) {
         rs->events->failed(rs->arg, reason);
         return;
@@ -154,15 +176,22 @@ static void secret_first(void *arg, struct span name, struct span value)
     runtime_link_secret(arg, name, value, true, NULL, NULL);
 }
 
-static int slot_start(struct slot *s, struct error *err)
+static int slot_start(struct slot *s, const struct runtime_app *app, struct error *err)
 {
     struct runtimes *rs = s->owner;
-    int rc = runtime_link_start(rs->loop, rs->app->name, &slot_events, s, &s->link, err);
+    int rc = runtime_link_start(rs->loop, app->name, &slot_events, s, &s->link, err);
     if (rc == 0) {
         vault_each(rs->secrets, secret_first, s->link);
-        runtime_link_begin(s->link, rs->app);
+        runtime_link_begin(s->link, app);
     }
     return rc;
+}
+
+static void slot_end(struct slot *s)
+{
+    runtime_link_destroy(s->link);
+    s->link = NULL;
+    s->ready = false;
 }
 
 static void slot_start_now(void *arg)
@@ -171,7 +200,7 @@ static void slot_start_now(void *arg)
     loop_timer_cancel(s->start);
     s->start = NULL;
     struct error err;
-    if (slot_start(s, &err) < 0) {
+    if (slot_start(s, s->owner->app, &err) < 0) {
         log_error("%s", err.text);
         slot_start_later(s);
     }
@@ -193,14 +222,15 @@ int runtimes_start(struct loop *loop, const struct runtime_app *app, const struc
     }
     *rs = (struct runtimes){
         .loop = loop, .app = app, .secrets = secrets, .events = events, .arg = arg};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SLOTS; i++) {
         rs->slots[i].owner = rs;
         buf_init(&rs->slots[i].facts, FACTS_MAX);
     }
     rs->active = &rs->slots[0];
     rs->spare = &rs->slots[1];
+    rs->trial = &rs->slots[2];
     rs->active->backoff.started_ms = clock_monotonic_ms();
-    int rc = slot_start(rs->active, err);
+    int rc = slot_start(rs->active, app, err);
     if (rc < 0) {
         runtimes_destroy(rs);
         return rc;
@@ -215,7 +245,9 @@ void runtimes_kill(struct runtimes *rs)
         return;
     }
     rs->ending = true;
-    for (int i = 0; i < 2; i++) {
+    loop_timer_cancel(rs->trial_late);
+    rs->trial_late = NULL;
+    for (int i = 0; i < SLOTS; i++) {
         runtime_link_kill(rs->slots[i].link);
         loop_timer_cancel(rs->slots[i].start);
         rs->slots[i].start = NULL;
@@ -227,7 +259,8 @@ void runtimes_destroy(struct runtimes *rs)
     if (rs == NULL) {
         return;
     }
-    for (int i = 0; i < 2; i++) {
+    trial_tell(rs, false, "the daemon ends");
+    for (int i = 0; i < SLOTS; i++) {
         runtime_link_destroy(rs->slots[i].link);
         loop_timer_cancel(rs->slots[i].start);
         buf_free(&rs->slots[i].facts);
@@ -243,19 +276,53 @@ void runtimes_warm(struct runtimes *rs)
     }
 }
 
-void runtimes_renew_spare(struct runtimes *rs)
+/* ---- code on trial ---- */
+
+static void on_trial_late(void *arg)
 {
-    struct slot *s = rs->spare;
-    if (rs->ending || !rs->warm) {
+    struct runtimes *rs = arg;
+    slot_end(rs->trial);
+    trial_tell(rs, false, "the module did not load within 30 s: leave the work to its handlers");
+}
+
+int runtimes_try(struct runtimes *rs, const struct runtime_app *app, runtimes_trial_fn done,
+                 void *arg, struct error *err)
+{
+    if (rs->ending || rs->trial->link != NULL) {
+        return error_set(err, 0, "another deploy is under way");
+    }
+    int rc = slot_start(rs->trial, app, err);
+    if (rc == 0) {
+        rs->trial_done = done;
+        rs->trial_arg = arg;
+        rs->trial_late = loop_timer_start(rs->loop, RUNTIMES_TRIAL_MS, 0, on_trial_late, rs);
+    }
+    return rc;
+}
+
+void runtimes_trial_keep(struct runtimes *rs)
+{
+    struct slot *was = rs->spare;
+    if (rs->ending) {
         return;
     }
-    runtime_link_destroy(s->link);
-    s->link = NULL;
-    s->ready = false;
-    if (s->start == NULL) {
-        s->backoff = (struct backoff){0};
-        slot_start_later(s);
+    loop_timer_cancel(was->start);
+    was->start = NULL;
+    slot_end(was);
+    rs->spare = rs->trial;
+    rs->trial = was;
+    rs->spare->backoff = (struct backoff){.started_ms = clock_monotonic_ms()};
+    if (rs->spare->link == NULL && rs->warm) {
+        slot_start_later(rs->spare);
     }
+}
+
+void runtimes_trial_drop(struct runtimes *rs)
+{
+    rs->trial_done = NULL;
+    loop_timer_cancel(rs->trial_late);
+    rs->trial_late = NULL;
+    slot_end(rs->trial);
 }
 
 struct span runtimes_facts(const struct runtimes *rs)
@@ -306,7 +373,7 @@ int runtimes_secret(struct runtimes *rs, struct span name, struct span value, bo
         return error_set(err, ENOMEM, "hand out a secret");
     }
     *r = (struct rotation){.done = done, .arg = arg, .open = 1, .ok = true};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SLOTS; i++) {
         if (rs->slots[i].link != NULL) {
             r->open++;
             runtime_link_secret(rs->slots[i].link, name, value, put, rotation_step, r);

@@ -3,6 +3,12 @@
  *
  *     start -> (active told) -> the active one ends -> the spare is active (told) -> a new spare
  *
+ * Code that is to be deployed is loaded by a runtime of its own first, on trial: it may loop, or
+ * eat memory, and only that process ends. When the deploy is done it is the spare.
+ *
+ *     try -> loaded -> (the serving one takes the code) -> keep: the spare
+ *        └─ failed, too late                     └─ drop
+ *
  * Every one of them, in whatever state, has the secrets of the moment.
  */
 #ifndef SALLYPORT_SUPERVISOR_RUNTIMES_H
@@ -42,8 +48,20 @@ void runtimes_destroy(struct runtimes *rs); /* NULL is allowed */
 
 /* From now on a spare is kept. */
 void runtimes_warm(struct runtimes *rs);
-/* The spare is of an app that is no more: another takes its place. */
-void runtimes_renew_spare(struct runtimes *rs);
+
+#define RUNTIMES_TRIAL_MS 30000u /* that a runtime on trial may take to be ready */
+
+/* ok false: why is the sentence. Told once, by runtimes_destroy at the latest, unless
+ * runtimes_trial_drop comes first. */
+typedef void (*runtimes_trial_fn)(void *arg, bool ok, const char *why);
+/* One at a time. app is lent until it is told; done comes from the loop. */
+int runtimes_try(struct runtimes *rs, const struct runtime_app *app, runtimes_trial_fn done,
+                 void *arg, struct error *err);
+/* What runtimes_start was given says from now on what the one on trial was started with: it is the
+ * spare. Without one, or when it has ended since, a new spare is started. */
+void runtimes_trial_keep(struct runtimes *rs);
+void runtimes_trial_drop(struct runtimes *rs); /* it ends; also when there is none */
+
 /* App facts of what serves: as it gave them when it was ready, or after a deploy. */
 struct span runtimes_facts(const struct runtimes *rs);
 void runtimes_facts_set(struct runtimes *rs, struct span facts);

@@ -1,10 +1,11 @@
 """What is wrong is said in one line, with the remedy; nothing is lost, nothing is left behind."""
 import re
 import socket
+import threading
 
 import pytest
 
-from conftest import gate_processes
+from conftest import gate_processes, processes_of, wait_for
 from daemon import write_worker
 
 CODE = """
@@ -168,4 +169,55 @@ def test_deploy_that_fails_leaves_the_old(user, up):
     user.write("worker/src/index.ts", "const x: any = undefined;\nx.y;\nexport default { fetch() {} };\n")
     r = daemon.cli("deploy", "-c", daemon.folder)
     assert r.code == 125 and re.search(r"index\.ts:2:\d+", r.err), r
+    assert daemon.get("/").text == "ok"
+
+
+LONG = CODE.replace('case "/keep"', 'case "/late": await scheduler.wait(3000); return new Response("late");\n        case "/keep"')
+
+
+def test_a_deploy_that_does_not_end(user, up):
+    """Code that loops or eats memory while it loads ends its own trial; who is being served does not notice."""
+    daemon = up(worker(user, LONG))
+    runtime = {pid for pid in processes_of(user, "sallyport-runtime")}
+    late = []
+    thread = threading.Thread(target=lambda: late.append(daemon.get("/late").text))
+    thread.start()
+    bad = {
+        "for (;;) { try { spin(); } catch { } }\nfunction spin() {}\n": (r"index\.ts:\d+:\d+: ", "more than 3 s"),
+        "(async () => { for (;;) await null; })();\n": ("limit while it loaded",),
+        "const all = [];\nfor (;;) all.push(new Array(100).fill(1));\n": ("limit while it loaded",),
+    }
+    for code, words in bad.items():
+        user.write("worker/src/index.ts", LONG + code)
+        deploy = user.popen(["sallyport", "deploy", "-c", daemon.folder], env=daemon.env, text=True)
+        while deploy.poll() is None:
+            assert daemon.get("/").text == "ok"
+        out, err = deploy.communicate()
+        lines = [l for l in err.splitlines() if "no local form" not in l]
+        assert deploy.returncode == 125 and len(lines) == 1, err
+        assert all(re.search(w, lines[0]) for w in words), err
+    thread.join()
+    assert late == ["late"]
+    user.write("worker/src/index.ts", LONG.replace('Response("ok")', 'Response("better")'))
+    assert daemon.cli("deploy", "-c", daemon.folder).code == 0
+    assert daemon.get("/").text == "better"
+    wait_for(lambda: len(processes_of(user, "sallyport-runtime")) == 2, 10, "one runtime and its spare")
+    assert runtime & set(processes_of(user, "sallyport-runtime")), "the runtime that served was replaced"
+
+
+def test_a_constructor_that_does_not_end(user, up):
+    """Objects that are in use are made anew in the new code: one that cannot be leaves all as it was."""
+    code = CODE.replace("class Box extends Sandbox {", "class Box extends Sandbox {\n  n = 0;\n  held() { return this.n; }\n"
+                        "  hold() { this.n++; return new Promise((r) => setTimeout(() => r(this.n), 4000)); }").replace(
+        'case "/keep"', 'case "/held": return Response.json(await box.held());\n        case "/hold": return Response.json(await box.hold());\n        case "/keep"')
+    daemon = up(worker(user, code))
+    held = []
+    thread = threading.Thread(target=lambda: held.append(daemon.get("/hold").json))
+    thread.start()
+    wait_for(lambda: daemon.get("/held").json == 1, 10, "the object at work")
+    user.write("worker/src/index.ts", code.replace("n = 0;", "n = (() => { for (;;); })();"))
+    r = daemon.cli("deploy", "-c", daemon.folder)
+    one_line(r, "the constructor of Box ran for more than 1 s", "index.ts:")
+    thread.join()
+    assert held == [1]
     assert daemon.get("/").text == "ok"

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ const char *__lsan_default_suppressions(void)
 }
 
 static struct js *engine;
+static struct sigaction engine_faults; /* its own handler of SIGSEGV */
 static struct fake_host host;
 static struct js_instance *base;
 static struct js_instance *box;
@@ -76,6 +78,7 @@ static int setup(void **state)
     host.loop = loop_create(&err);
     engine = js_start(host.loop, &err);
     assert_non_null(engine);
+    sigaction(SIGSEGV, NULL, &engine_faults);
     char *app = read_file("app.js");
     char *api = read_file("api.js");
     char *webcrypto = read_file("webcrypto.js");
@@ -90,6 +93,7 @@ static int setup(void **state)
     if (host.version == NULL) {
         fail_msg("%s\n%s", err.text, host.log);
     }
+    js_loaded(host.version);
     printf("js_load: %.1f ms\n", (double)(clock_monotonic_us() - before) / 1000);
     free(bundle);
     free(app);
@@ -480,6 +484,7 @@ static void unload_in_the_middle(void **state)
     other->answer = false;
     other->version = js_load(engine, &app, &fake_host_table, other, &err);
     assert_non_null(other->version);
+    js_loaded(other->version);
     struct buf facts;
     buf_init(&facts, 4096);
     struct js_instance_spec spec = {.id = SPAN_LIT("i"), .class_name = SPAN_LIT("A")};
@@ -691,6 +696,68 @@ static void load_errors_have_a_place(void **state)
     assert_non_null(strstr(err.text, "A.outboundByHost[\"x\"] is not a function"));
 }
 
+/* Nothing catches the end of code that does not end by itself; where it was is told. The engine
+ * stops its code by a fault, which cmocka would take for a failure. */
+static void a_load_has_a_limit(void **state)
+{
+    (void)state;
+    struct sigaction of_cmocka;
+    sigaction(SIGSEGV, &engine_faults, &of_cmocka);
+    static const char map[] = "{\"version\":3,\"sources\":[\"app.ts\"],\"names\":[],"
+                              "\"mappings\":\";AAAA;AASE,MAAM\"}";
+    struct error err = {0};
+    struct buf facts;
+    buf_init(&facts, 4096);
+    host.log[0] = '\0';
+    struct js_app app = {
+        .name = SPAN_LIT("t"),
+        .bundle = SPAN_LIT(
+            "\"use strict\";\nvar x = 1;\n"
+            "(function spin() { for (;;) { try { x++; } catch { x = 0; } finally { x--; } } })();"),
+        .map = SPAN_LIT(map)};
+    assert_null(js_load(engine, &app, &fake_host_table, &host, &err));
+    assert_string_equal(err.text, "app.ts:10:9: the module's own code ran for more than 3 s: "
+                                  "leave the work to its handlers");
+    app.bundle =
+        SPAN_LIT("\"use strict\";\nvar x = 1;\n"
+                 "exports.A = class A extends require('sallyport').Sandbox { constructor(...a) {"
+                 "  super(...a); while (x) { x++; } } };");
+    struct js_version *v = js_load(engine, &app, &fake_host_table, &host, &err);
+    assert_non_null(v);
+    struct js_instance_spec spec = {.id = SPAN_LIT("i"), .class_name = SPAN_LIT("A")};
+    assert_null(js_instance_create(v, &spec, &facts, &err));
+    assert_string_equal(err.text, "app.ts:10:9: the constructor of A ran for more than 1 s: "
+                                  "leave the work to its handlers");
+    js_unload(v);
+    assert_string_equal(host.log, "");
+    buf_free(&facts);
+    sigaction(SIGSEGV, &of_cmocka, NULL);
+}
+
+/* What runs after the load has the host's limits, not these. */
+static void a_load_that_is_done_has_none(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct buf facts;
+    buf_init(&facts, 4096);
+    struct js_app app = {
+        .name = SPAN_LIT("t"),
+        .bundle =
+            SPAN_LIT("exports.A = class A extends require('sallyport').Sandbox {"
+                     "  constructor(...a) { super(...a);"
+                     "    for (let t = Date.now() + 1500, n = 0; Date.now() < t; n++); } };")};
+    struct js_version *v = js_load(engine, &app, &fake_host_table, &host, &err);
+    assert_non_null(v);
+    js_loaded(v);
+    struct js_instance_spec spec = {.id = SPAN_LIT("i"), .class_name = SPAN_LIT("A")};
+    struct js_instance *inst = js_instance_create(v, &spec, &facts, &err);
+    assert_non_null(inst);
+    js_instance_destroy(inst);
+    js_unload(v);
+    buf_free(&facts);
+}
+
 /* `export { Sandbox } from`: an app has the class as it is, under the name it gives it. */
 static void built_in_classes_are_classes(void **state)
 {
@@ -853,6 +920,8 @@ int main(void)
         TEST(web_api),
         TEST(web_crypto),
         TEST(load_errors_have_a_place),
+        TEST(a_load_has_a_limit),
+        TEST(a_load_that_is_done_has_none),
         TEST(modules_may_await),
         TEST(built_in_classes_are_classes),
         TEST(the_collector_is_pumped),

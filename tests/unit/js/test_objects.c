@@ -52,6 +52,7 @@ static struct js_version *load(struct fake_host *h)
     if (v == NULL) {
         fail_msg("%s\n%s", err.text, h->log);
     }
+    js_loaded(v);
     return v;
 }
 

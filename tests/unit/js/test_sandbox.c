@@ -31,6 +31,7 @@ static void load(const struct js_host *table)
     if (boxes.host.version == NULL) {
         fail_msg("%s\n%s", err.text, boxes.host.log);
     }
+    js_loaded(boxes.host.version);
 }
 
 static int setup(void **state)

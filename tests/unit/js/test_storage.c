@@ -107,6 +107,7 @@ static int setup(void **state)
     if (host.version == NULL) {
         fail_msg("%s\n%s", err.text, host.log);
     }
+    js_loaded(host.version);
     store = create("Store", 10, NULL);
     no_alarm = create("NoAlarm", 11, &host);
     return 0;

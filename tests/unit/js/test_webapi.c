@@ -55,7 +55,11 @@ static bool append_file(struct buf *out, const char *name)
 static struct js_version *load(const char *script, struct error *err)
 {
     struct js_app app = {.name = SPAN_LIT("test"), .bundle = span_str(script)};
-    return js_load(engine, &app, &fake_host_table, &host, err);
+    struct js_version *v = js_load(engine, &app, &fake_host_table, &host, err);
+    if (v != NULL) {
+        js_loaded(v);
+    }
+    return v;
 }
 
 static int setup(void **state)

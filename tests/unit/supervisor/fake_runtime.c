@@ -222,6 +222,9 @@ static void start(void)
         say(RUNTIME_FAILED, &fact, 1);
         _exit(1);
     }
+    if (memmem(msg.fields[0].ptr, msg.fields[0].len, "hungry", 6) != NULL) {
+        _exit(IPC_RUNTIME_EXIT_LOAD);
+    }
     if (memmem(msg.fields[0].ptr, msg.fields[0].len, "second", 6) != NULL) {
         fact = SPAN_LIT("{\"classes\":[],\"second\":true}");
     }
@@ -262,7 +265,7 @@ static void name(const char *seq)
 
 static void deploy(const char *seq)
 {
-    if (memmem(msg.fields[1].ptr, msg.fields[1].len, "broken", 6) != NULL) {
+    if (memmem(msg.fields[1].ptr, msg.fields[1].len, "refused", 7) != NULL) {
         reply(seq, SPAN_LIT("error"), SPAN_LIT("src/index.ts:2:5: oops"));
         return;
     }

@@ -395,7 +395,14 @@ static void deploys(void **state)
     struct run r;
     (void)state;
     start(&r);
+    /* one that does not load never reaches the runtime that serves */
     assert_int_equal(run_ask(&r, "PUT", "app", APP("broken"), text, sizeof text), 400);
+    assert_non_null(strstr(text, "app.ts:3:7: expected"));
+    assert_int_equal(run_ask(&r, "PUT", "app", APP("hungry"), text, sizeof text), 400);
+    assert_non_null(strstr(text, "CPU or memory limit while it loaded"));
+    expect(&r, "instances/a/call/heard", "[]", 200, "FRONT\\n");
+    assert_null(strstr(text, "DEPLOY"));
+    assert_int_equal(run_ask(&r, "PUT", "app", APP("refused"), text, sizeof text), 400);
     assert_non_null(strstr(text, "src/index.ts:2:5"));
     assert_int_equal(run_ask(&r, "PUT", "app", "{\"app\":{}}", text, sizeof text), 400);
     assert_int_equal(run_ask(&r, "PUT", "app", "nonsense", text, sizeof text), 400);
