@@ -75,7 +75,7 @@ static void on_secret(struct runtime *rt, struct ipc_message *m)
     bool put = span_eq(m->fields[3], SPAN_LIT("put"));
     bool ok = put ? secrets_put(rt->secrets, name, m->fields[2], &err) == 0
                   : secrets_remove(rt->secrets, name) || error_set(&err, 0, "no such secret") == 0;
-    for (size_t i = 0; ok && i < VERSIONS_MAX; i++) {
+    for (size_t i = 0; ok && i < VERSION_SLOTS; i++) {
         if (rt->versions[i] != NULL) {
             js_secret_changed(rt->versions[i]->js, name, put);
         }

@@ -99,7 +99,6 @@ static int go_over(struct runtime *rt, const struct app *app, const struct versi
 {
     struct staging staging;
     version_clock(rt, clock_monotonic_ms());
-    version_make_room(rt);
     struct version *v = version_load(rt, app, code, err);
     if (v == NULL) {
         return -1;
@@ -110,6 +109,7 @@ static int go_over(struct runtime *rt, const struct app *app, const struct versi
         return -1;
     }
     swap_all(rt, v, &staging);
+    version_make_room(rt);
     return 0;
 }
 
@@ -126,7 +126,7 @@ int deploy(struct runtime *rt, struct span text, const struct version_code *code
     if (rc == 0) {
         watchdog_loading(rt->watchdog);
         rc = go_over(rt, &app, code, err);
-        watchdog_loaded(rt->watchdog);
+        watchdog_loaded(rt->watchdog, rc == 0 ? &app.limits : &rt->app.limits);
     }
     if (rc == 0) {
         struct app old = rt->app;

@@ -63,7 +63,7 @@ void runtime_destroy(struct runtime *rt)
     loop_timer_cancel(rt->clock);
     loop_timer_cancel(rt->warm);
     watchdog_stop(rt->watchdog);
-    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+    for (size_t i = 0; i < VERSION_SLOTS; i++) {
         if (rt->versions[i] != NULL) {
             version_unload(rt->versions[i]);
         }
@@ -136,7 +136,7 @@ static int engine_open(struct runtime *rt, const struct version_code *code, stru
     }
     version_promote(v);
     rt->clock = loop_timer_start(rt->loop, CLOCK_MS, CLOCK_MS, on_clock, rt);
-    watchdog_loaded(rt->watchdog);
+    watchdog_loaded(rt->watchdog, &rt->app.limits);
     return 0;
 }
 

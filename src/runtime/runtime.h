@@ -31,7 +31,7 @@ struct runtime {
     struct upstream *upstream;
     struct js *js;           /* NULL without a module */
     struct version *version; /* the current one; NULL without a module */
-    struct version *versions[VERSIONS_MAX];
+    struct version *versions[VERSION_SLOTS];
     uint32_t version_count;    /* loads so far */
     struct watchdog *watchdog; /* NULL without a module */
     struct list doors;         /* struct door.node */

@@ -11,6 +11,7 @@
 #include "runtime/process.h"
 #include "runtime/update.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static char *env_text(struct runtime *rt, const struct app *app)
@@ -23,10 +24,10 @@ static char *env_text(struct runtime *rt, const struct app *app)
 static struct version *version_new(struct runtime *rt)
 {
     size_t slot = 0;
-    while (slot < VERSIONS_MAX && rt->versions[slot] != NULL) {
+    while (slot < VERSION_SLOTS && rt->versions[slot] != NULL) {
         slot++;
     }
-    struct version *v = slot < VERSIONS_MAX ? calloc(1, sizeof *v) : NULL;
+    struct version *v = slot < VERSION_SLOTS ? calloc(1, sizeof *v) : NULL;
     if (v != NULL) {
         v->rt = rt;
         v->serial = ++rt->version_count;
@@ -120,49 +121,76 @@ void version_unload(struct version *v)
     version_free(v);
 }
 
+/* Requests and calls that it is at. */
+static unsigned open_tasks(const struct version *v)
+{
+    const struct runtime *rt = v->rt;
+    unsigned count = 0;
+    for (uint32_t task = 1; task <= rt->task_span; task++) {
+        const struct task *t = &rt->tasks[task];
+        count += t->kind != TASK_FREE && t->kind != TASK_OBJECT && t->version == v->slot ? 1 : 0;
+    }
+    return count;
+}
+
 /* Handlers that have not answered, and objects that work: all that js_idle looks at. */
 static bool done(const struct version *v)
 {
-    const struct runtime *rt = v->rt;
     LIST_FOREACH(node, &v->halves)
     {
         if (js_instance_idle_ms(LIST_ENTRY(node, struct half, of_version)->js) == 0) {
             return false;
         }
     }
-    for (uint32_t task = 1; task <= rt->task_span; task++) {
-        const struct task *t = &rt->tasks[task];
-        if (t->kind != TASK_FREE && t->kind != TASK_OBJECT && t->version == v->slot) {
-            return false;
-        }
+    return open_tasks(v) == 0 && js_idle(v->js);
+}
+
+static void retire(struct version *v, const char *why)
+{
+    char text[256];
+    unsigned open = open_tasks(v);
+    if (open > 0) {
+        int n = snprintf(text, sizeof text,
+                         "deploy: %u request%s or call%s that code of version %u was at: ended, %s",
+                         open, open == 1 ? "" : "s", open == 1 ? "" : "s", v->serial, why);
+        runtime_log(v->rt, span_of("", 0), JS_LOG_WARN, span_of(text, (size_t)n));
     }
-    return js_idle(v->js);
+    version_unload(v);
 }
 
 void version_clock(struct runtime *rt, uint64_t now_ms)
 {
-    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+    for (size_t i = 0; i < VERSION_SLOTS; i++) {
         struct version *v = rt->versions[i];
-        if (v != NULL && v->replaced_ms != 0 &&
-            (now_ms - v->replaced_ms > VERSION_OLD_MS || done(v))) {
+        if (v == NULL || v->replaced_ms == 0) {
+            continue;
+        }
+        if (done(v)) {
             version_unload(v);
+        } else if (now_ms - v->replaced_ms > VERSION_OLD_MS) {
+            retire(v, "30 s after it was replaced");
         }
     }
 }
 
-void version_make_room(struct runtime *rt)
+static struct version *one_too_many(struct runtime *rt)
 {
     struct version *oldest = NULL;
     size_t count = 0;
-    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+    for (size_t i = 0; i < VERSION_SLOTS; i++) {
         struct version *v = rt->versions[i];
         count += v != NULL ? 1 : 0;
         if (v != NULL && v->replaced_ms != 0 && (oldest == NULL || v->serial < oldest->serial)) {
             oldest = v;
         }
     }
-    if (count == VERSIONS_MAX && oldest != NULL) {
-        version_unload(oldest);
+    return count > VERSIONS_MAX ? oldest : NULL;
+}
+
+void version_make_room(struct runtime *rt)
+{
+    for (struct version *v = one_too_many(rt); v != NULL; v = one_too_many(rt)) {
+        retire(v, "three deploys after it was replaced");
     }
 }
 
@@ -175,7 +203,7 @@ struct version *version_asked(const struct runtime *rt, struct span question, ui
 {
     uint64_t n = control_number(question);
     *call = (uint32_t)n;
-    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+    for (size_t i = 0; i < VERSION_SLOTS; i++) {
         if (rt->versions[i] != NULL && rt->versions[i]->serial == (uint32_t)(n >> 32)) {
             return rt->versions[i];
         }

@@ -13,6 +13,7 @@
 #include "js/js.h"
 
 #define VERSIONS_MAX   4u     /* loaded at once; one more ends what the oldest is at */
+#define VERSION_SLOTS  5u     /* that one more is loaded before */
 #define VERSION_OLD_MS 30000u /* that requests may go on in code that was replaced */
 
 struct app;
@@ -41,11 +42,12 @@ struct version *version_load(struct runtime *rt, const struct app *app,
                              const struct version_code *code, struct error *err);
 /* It takes the current one's place. */
 void version_promote(struct version *v);
-/* Ends what is under way in it: exchanges with 503, calls with an error. */
+/* Ends what is under way in it: exchanges with 503 (cut, when their head is out), calls with an
+ * error. */
 void version_unload(struct version *v);
-/* Unloads old ones that are done. */
+/* Unloads old ones that are done, or too old: what those were at is told in the log. */
 void version_clock(struct runtime *rt, uint64_t now_ms);
-/* A slot for one more; ends the oldest one for it. */
+/* Unloads the oldest, and tells the same, while there are more than VERSIONS_MAX. */
 void version_make_room(struct runtime *rt);
 
 /* The number of a question to the supervisor (`call` on the wire) holds who asked. */

@@ -22,10 +22,11 @@ struct watchdog {
     pthread_t thread;
     clockid_t cpu; /* of the thread that runs JavaScript */
     int statm;
-    uint64_t turn_ns;
+    _Atomic uint64_t turn_ns;
     uint64_t heap_bytes;
-    uint64_t load_cpu;        /* CPU time at the start, in ns */
-    _Atomic uint64_t ceiling; /* bytes resident */
+    uint64_t idle_bytes;       /* resident after the first load */
+    _Atomic uint64_t load_cpu; /* CPU time at the start, in ns */
+    _Atomic uint64_t ceiling;  /* bytes resident */
     atomic_bool loaded;
     atomic_bool stop;
 };
@@ -75,7 +76,8 @@ static void *watch(void *arg)
     uint64_t last_ms = 0;
     while (!atomic_load(&w->stop)) {
         if (!atomic_load(&w->loaded)) {
-            if (clock_ns(w->cpu) - w->load_cpu > WATCHDOG_LOAD_MS * UINT64_C(1000000) ||
+            if (clock_ns(w->cpu) - atomic_load(&w->load_cpu) >
+                    WATCHDOG_LOAD_MS * UINT64_C(1000000) ||
                 resident(w->statm) > atomic_load(&w->ceiling)) {
                 end(IPC_RUNTIME_EXIT_LOAD, "the load of its module passed a limit");
             }
@@ -90,7 +92,7 @@ static void *watch(void *arg)
             if (stamp != turn) {
                 turn = stamp;
                 turn_cpu = cpu;
-            } else if (cpu - turn_cpu > w->turn_ns) {
+            } else if (cpu - turn_cpu > atomic_load(&w->turn_ns)) {
                 end(IPC_RUNTIME_EXIT_CPU, "a turn of its JavaScript ran over the CPU limit");
             }
         }
@@ -103,6 +105,12 @@ static void *watch(void *arg)
     return NULL;
 }
 
+static void limits_set(struct watchdog *w, const struct app_limits *limits)
+{
+    atomic_store(&w->turn_ns, (uint64_t)limits->turn_ms * 1000000u);
+    w->heap_bytes = limits->heap_bytes;
+}
+
 struct watchdog *watchdog_start(const struct app_limits *limits, struct error *err)
 {
     struct watchdog *w = calloc(1, sizeof *w);
@@ -111,14 +119,13 @@ struct watchdog *watchdog_start(const struct app_limits *limits, struct error *e
         return NULL;
     }
     w->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    w->turn_ns = (uint64_t)limits->turn_ms * 1000000u;
+    limits_set(w, limits);
     if (w->statm < 0 || pthread_getcpuclockid(pthread_self(), &w->cpu) != 0) {
         error_set(err, errno, "watchdog: /proc/self/statm");
         watchdog_stop(w);
         return NULL;
     }
-    w->load_cpu = clock_ns(w->cpu);
-    w->heap_bytes = limits->heap_bytes;
+    atomic_store(&w->load_cpu, clock_ns(w->cpu));
     atomic_store(&w->ceiling, resident(w->statm) + w->heap_bytes);
     int rc = pthread_create(&w->thread, NULL, watch, w);
     if (rc != 0) {
@@ -133,16 +140,24 @@ struct watchdog *watchdog_start(const struct app_limits *limits, struct error *e
 void watchdog_loading(struct watchdog *w)
 {
     if (w != NULL) {
-        w->load_cpu = clock_ns(w->cpu);
+        watchdog_name(NULL);
+        atomic_store(&w->load_cpu, clock_ns(w->cpu));
         atomic_store(&w->ceiling, resident(w->statm) + w->heap_bytes);
         atomic_store(&w->loaded, false);
     }
 }
 
-void watchdog_loaded(struct watchdog *w)
+/* The heap of code that was replaced is still there, and some of what was freed stays with the
+ * allocator: a heap more is granted for that, however many deploys there were. */
+void watchdog_loaded(struct watchdog *w, const struct app_limits *limits)
 {
     if (w != NULL) {
-        atomic_store(&w->ceiling, resident(w->statm) + w->heap_bytes);
+        uint64_t now = resident(w->statm);
+        w->idle_bytes = w->idle_bytes != 0 ? w->idle_bytes : now;
+        limits_set(w, limits);
+        uint64_t most = w->idle_bytes + w->heap_bytes;
+        now = now < most ? now : most;
+        atomic_store(&w->ceiling, now + w->heap_bytes);
         atomic_store(&w->loaded, true);
     }
 }

@@ -19,8 +19,9 @@ struct watchdog;
 struct watchdog *watchdog_start(const struct app_limits *limits, struct error *err);
 /* Code is loaded once more: the limit of a load holds until watchdog_loaded. NULL is allowed. */
 void watchdog_loading(struct watchdog *w);
-/* From here on each turn has its limit; resident memory of this moment is "idle". */
-void watchdog_loaded(struct watchdog *w);
+/* From here on each turn has its limit; resident memory of this moment is "idle", but of a later
+ * load at most one heap more than of the first. NULL is allowed. */
+void watchdog_loaded(struct watchdog *w, const struct app_limits *limits);
 void watchdog_stop(struct watchdog *w); /* NULL is allowed */
 
 /* Whose request enters JavaScript now, for the log line; id lives as long as the turn. */

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import wait_for
+from conftest import processes_of, wait_for
 from daemon import write_worker
 
 CODE = """
@@ -208,3 +208,49 @@ def test_redeploy_by_hand_and_by_watch(user, up):
     assert daemon.get("/text").text == "new"
     user.write("worker/src/index.ts", code("third"))
     wait_for(lambda: daemon.get("/text").text == "third", 10, "the third")
+
+
+TICKS = """
+const version = "VERSION";
+export default {
+  fetch(request) {
+    if (new URL(request.url).pathname !== "/ticks") return new Response(version);
+    return new Response(new ReadableStream({
+      async pull(c) { c.enqueue(new TextEncoder().encode(`${version}\\n`)); await scheduler.wait(50); },
+    }));
+  },
+};
+"""
+
+
+def test_the_fifth_deploy_ends_what_the_first_code_is_at(user, up):
+    """At most four versions are loaded. What is open in the oldest ends, seen by its client and said in the log."""
+    code = lambda n: TICKS.replace("VERSION", f"v{n}")
+    folder = write_worker(user, code(1))
+    daemon = up(folder)
+    runtime = processes_of(user, "sallyport-runtime")
+    streams = []
+
+    def tick(r):
+        return r.readline().decode().strip()
+
+    for n in range(1, 5):
+        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=20)
+        connection.request("GET", "/ticks")
+        streams.append(connection.getresponse())
+        assert tick(streams[-1]) == f"v{n}"
+        if n == 4:
+            user.write("worker/src/index.ts", code(5) + "throw new Error('not yet');")
+            assert daemon.cli("deploy", "-c", folder).code == 125
+        assert [tick(r) for r in streams] == [f"v{i + 1}" for i in range(n)], "a deploy that fails ends nothing"
+        user.write("worker/src/index.ts", code(n + 1))
+        r = daemon.cli("deploy", "-c", folder)
+        assert r.code == 0, r
+        assert daemon.get("/").text == f"v{n + 1}"
+    with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+        streams[0].read()
+    assert [tick(r) for r in streams[1:]] == ["v2", "v3", "v4"]
+    assert "1 request or call that code of version 1 was at: ended" in daemon.cli("logs").out + daemon.said()
+    assert set(runtime) & set(processes_of(user, "sallyport-runtime"))
+    for r in streams:
+        r.close()

@@ -80,7 +80,7 @@ static int deploy_as(const char *name, struct error *err)
 static size_t versions(void)
 {
     size_t n = 0;
-    for (size_t i = 0; i < VERSIONS_MAX; i++) {
+    for (size_t i = 0; i < VERSION_SLOTS; i++) {
         n += t.rt->versions[i] != NULL;
     }
     return n;
@@ -415,6 +415,11 @@ static void one_version_too_many_ends_the_oldest(void **state)
     }
     assert_int_equal(versions(), VERSIONS_MAX);
     t.reply = first;
+    /* a deploy that fails ends nothing */
+    assert_int_not_equal(deploy_text("this is no code", &err), 0);
+    assert_int_not_equal(deploy_text("module.exports = { default: { fetch() {} } };", &err), 0);
+    assert_int_equal(versions(), VERSIONS_MAX);
+    assert_false(t.reply.over);
     assert_int_equal(deploy_as("last", &err), 0);
     assert_int_equal(versions(), VERSIONS_MAX);
     run();
