@@ -175,7 +175,8 @@ static void on_fired(void *arg, enum runtime_reply reply, struct span payload)
         }
         alarm_free(e);
     } else {
-        retry(e, payload);
+        retry(e, reply == RUNTIME_REPLY_LOST ? SPAN_LIT("the runtime ended before it was done")
+                                             : payload);
     }
     alarms_go(a);
 }

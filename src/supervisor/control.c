@@ -26,6 +26,7 @@
 struct control {
     struct supervisor *s;
     int fd;
+    int spare; /* its number is given up for one that cannot be served */
     struct loop_watch *watch;
     struct list conns;
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -56,12 +57,52 @@ static bool peer_is_ours(int fd)
     return !exact || poll(&p, 1, 0) == 0;
 }
 
+#define BUSY                                                                                       \
+    "{\"error\":{\"code\":\"unavailable\",\"message\":\"the control socket has as many callers "   \
+    "as "                                                                                          \
+    "it can have\",\"hint\":\"try again when some of them have ended\"}}"
+
+/* It is given. What it asks is not read. */
+static void turn_away(int fd)
+{
+    char text[512];
+    int len = snprintf(text, sizeof text,
+                       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+                       "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                       sizeof BUSY - 1, BUSY);
+    (void)send(fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
+static int accept_one(const struct control *c)
+{
+    return accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/* Left in the queue, it would wake the loop again and again. */
+static void accept_without_room(struct control *c)
+{
+    close_fd(&c->spare);
+    int fd = accept_one(c);
+    if (fd >= 0) {
+        turn_away(fd);
+    }
+    c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void on_connection(void *arg, unsigned events)
 {
     struct control *c = arg;
     (void)events;
-    int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept_one(c);
     if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE) {
+            accept_without_room(c);
+        }
+        return;
+    }
+    if (!peer_is_ours(fd)) {
+        close(fd);
         return;
     }
     size_t count = 0;
@@ -69,8 +110,8 @@ static void on_connection(void *arg, unsigned events)
     {
         count++;
     }
-    if (count >= CONNECTIONS_MAX || !peer_is_ours(fd)) {
-        close(fd);
+    if (count >= CONNECTIONS_MAX) {
+        turn_away(fd);
         return;
     }
     conn_create(c->s->loop, fd, c->s, &c->conns, control_dispatch, NULL);
@@ -195,12 +236,14 @@ int control_open(struct supervisor *s, struct control **out, struct error *err)
         return error_set(err, ENOMEM, "control socket");
     }
     c->s = s;
+    c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     list_init(&c->conns);
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int rc = c->fd < 0 ? error_set(err, errno, "control socket") : 0;
     if (rc < 0 || (rc = folder_make(addr.sun_path, dir, sizeof dir, err)) < 0 ||
         (rc = bind_locked(c, &addr, dir, err)) < 0) {
         close_fd(&c->fd);
+        close_fd(&c->spare);
         free(c);
         return rc;
     }
@@ -222,6 +265,7 @@ void control_close(struct control *c)
     unlink(c->path);
     loop_watch_cancel(c->watch);
     close_fd(&c->fd);
+    close_fd(&c->spare);
     conn_destroy_all(&c->conns);
     free(c);
 }

@@ -102,15 +102,36 @@ static bool conn_flush(struct conn *c)
     return !c->close_after_out;
 }
 
+static bool answer_write(struct conn *c, unsigned status, const char *type, struct span body)
+{
+    const struct http1_header header = {SPAN_LIT("Content-Type"), span_str(type)};
+    const struct http1_response_out r = {.status = (uint16_t)status,
+                                         .version = 11,
+                                         .body = HTTP1_BODY_LENGTH,
+                                         .length = (int64_t)body.len,
+                                         .headers = &header,
+                                         .header_count = 1,
+                                         .close = !c->keep_alive};
+    return http1_write_response(&c->out, &r) && buf_append_span(&c->out, body);
+}
+
+/* To be freed. NULL: not UTF-8, or memory. */
+static char *error_json(const char *code, const char *message, const char *hint)
+{
+    json_t *o =
+        json_pack("{s:{s:s,s:s,s:s?}}", "error", "code", code, "message", message, "hint", hint);
+    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+    json_decref(o);
+    return text;
+}
+
+/* Before there is a call that could answer. */
 static void conn_refuse(struct conn *c, unsigned status, const char *why)
 {
-    struct http1_response_out r = {.status = (uint16_t)status,
-                                   .version = 11,
-                                   .body = HTTP1_BODY_LENGTH,
-                                   .length = (int64_t)strlen(why),
-                                   .close = true};
-    http1_write_response(&c->out, &r);
-    buf_append_str(&c->out, why);
+    char *text = error_json(status == 413 ? "too_large" : "bad_request", why, NULL);
+    c->keep_alive = false;
+    answer_write(c, status, "application/json", text != NULL ? span_str(text) : SPAN_LIT("{}"));
+    free(text);
     c->close_after_out = true;
     c->state = CONN_WAIT;
     if (c->call != NULL) {
@@ -205,7 +226,7 @@ static void head_take(struct conn *c, const struct http1_request *r)
     struct call *call = calloc(1, sizeof *call);
     if (call == NULL || r->path.len > CONTROL_TARGET_MAX || r->method.len >= sizeof call->method) {
         free(call);
-        conn_refuse(c, 400, "path or method: too long\n");
+        conn_refuse(c, 400, "path or method: too long");
         return;
     }
     call->conn = c;
@@ -217,11 +238,16 @@ static void head_take(struct conn *c, const struct http1_request *r)
     buf_init(&call->gathered, CONTROL_BODY_MAX);
     c->call = call;
     if (!target_split(call)) {
-        conn_refuse(c, 400, "path: malformed\n");
+        conn_refuse(c, 400, "path: malformed");
         return;
     }
     if (is_app(call)) {
         call->body.ceiling = CONTROL_APP_MAX;
+    }
+    /* Said before it is sent: then it need not be. */
+    if (r->head.body == HTTP1_BODY_LENGTH && (uint64_t)r->head.length > call->body.ceiling) {
+        conn_refuse(c, 413, "body: too large");
+        return;
     }
     c->keep_alive = r->head.keep_alive;
     http1_body_init(&c->body, &r->head);
@@ -259,7 +285,7 @@ static bool body_step(struct conn *c)
     struct http1_piece piece;
     enum http1_step step = http1_body_feed(&c->body, buf_span(&c->in), &piece);
     if (step == HTTP1_STEP_DATA && !buf_append_span(&c->call->body, piece.data)) {
-        conn_refuse(c, 413, "body: too large\n");
+        conn_refuse(c, 413, "body: too large");
         return false;
     }
     if (piece.consumed > 0 && buf_len(&c->in) > 0) {
@@ -267,7 +293,7 @@ static bool body_step(struct conn *c)
     }
     buf_consume(&c->in, piece.consumed);
     if (step == HTTP1_STEP_BAD) {
-        conn_refuse(c, 400, "body: malformed\n");
+        conn_refuse(c, 400, "body: malformed");
         return false;
     }
     if (step == HTTP1_STEP_END) {
@@ -373,15 +399,7 @@ void call_reply(struct call *c, unsigned status, const char *type, struct span b
     if (conn == NULL) {
         return;
     }
-    struct http1_header header = {SPAN_LIT("Content-Type"), span_str(type)};
-    struct http1_response_out r = {.status = (uint16_t)status,
-                                   .version = 11,
-                                   .body = HTTP1_BODY_LENGTH,
-                                   .length = (int64_t)body.len,
-                                   .headers = &header,
-                                   .header_count = 1,
-                                   .close = !conn->keep_alive};
-    if (!http1_write_response(&conn->out, &r) || !buf_append_span(&conn->out, body)) {
+    if (!answer_write(conn, status, type, body)) {
         conn->keep_alive = false;
     }
     answered(conn);
@@ -395,10 +413,7 @@ void call_reply_json(struct call *c, struct span json)
 void call_reply_error(struct call *c, unsigned status, const char *code, const char *message,
                       const char *hint)
 {
-    json_t *o =
-        json_pack("{s:{s:s,s:s,s:s?}}", "error", "code", code, "message", message, "hint", hint);
-    char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-    json_decref(o);
+    char *text = error_json(code, message, hint);
     call_reply(c, status, "application/json",
                text != NULL ? span_str(text)
                             : SPAN_LIT("{\"error\":{\"code\":\"internal\",\"message\":\"an answer "

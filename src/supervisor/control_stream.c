@@ -50,7 +50,8 @@ static void on_closed(void *arg)
     free(st);
 }
 
-static bool parse(const struct call *c, struct stream *st, bool *follow, size_t *backlog)
+/* NULL, or what is wrong. */
+static const char *parse(const struct call *c, struct stream *st, bool *follow, size_t *backlog)
 {
     const struct span *instance = control_query(c, "instance");
     const struct span *f = control_query(c, "follow");
@@ -59,7 +60,7 @@ static bool parse(const struct call *c, struct stream *st, bool *follow, size_t 
     *backlog = n == NULL ? EVENTS_REMEMBERED : 0;
     for (size_t i = 0; n != NULL && i < n->len; i++) {
         if (n->ptr[i] < '0' || n->ptr[i] > '9' || i > 6) {
-            return false;
+            return "query: backlog is a number";
         }
         *backlog = *backlog * 10 + (size_t)(n->ptr[i] - '0');
     }
@@ -72,10 +73,10 @@ static bool parse(const struct call *c, struct stream *st, bool *follow, size_t 
         } else if (instance->len <= EVENTS_ID_MAX) {
             memcpy(st->instance, instance->ptr, instance->len);
         } else {
-            return false;
+            return "query: instance is an id or a name that is known";
         }
     }
-    return *follow || span_eq(*f, SPAN_LIT("false"));
+    return *follow || span_eq(*f, SPAN_LIT("false")) ? NULL : "query: follow is true or false";
 }
 
 void control_events_stream(struct call *c)
@@ -88,10 +89,10 @@ void control_events_stream(struct call *c)
         return;
     }
     struct stream *st = calloc(1, sizeof *st);
-    if (st == NULL || !parse(c, st, &follow, &backlog)) {
+    const char *wrong = st != NULL ? parse(c, st, &follow, &backlog) : "out of memory";
+    if (wrong != NULL) {
         free(st);
-        call_reply_error(c, 400, "bad_request", "query: follow is true or false, backlog a number",
-                         NULL);
+        call_reply_error(c, 400, "bad_request", wrong, NULL);
         return;
     }
     st->listener.fn = on_event;

@@ -36,9 +36,10 @@ int events_open(const char *log, struct events **out, struct error *err)
     list_init(&e->listeners);
     e->log_fd = -1;
     if (log != NULL) {
+        /* A pipe without a reader, or with a slow one, must not stop us: then a line is lost. */
         e->log_fd = strcmp(log, "-") == 0
-                        ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)
-                        : open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+                        ? STDERR_FILENO
+                        : open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
         if (e->log_fd < 0) {
             int rc = error_set(err, errno, "--log: %s", log);
             free(e);

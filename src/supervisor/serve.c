@@ -184,7 +184,6 @@ int supervisor_namespaces(struct supervisor *s, struct error *err)
     return 0;
 }
 
-/* The runtime first: to load the engine takes longest. */
 /* The runtime may make files below it, not the folder itself: it must be there before it starts. A
  * `run` goes on without: then its objects have no storage, and say so when it is used. */
 static int objects_folder(struct supervisor *s, struct error *err)

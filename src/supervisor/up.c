@@ -95,10 +95,10 @@ static void drain(struct up *up)
 static void on_signal(void *arg, int signum)
 {
     struct up *up = arg;
-    if (up->phase == UP_SERVES && up->said) {
+    if (up->phase == UP_SERVES && up->said && signum != SIGQUIT) {
         drain(up);
     } else {
-        end(up, 128 + signum); /* before it served, or asked twice */
+        end(up, 128 + signum); /* before it served, asked twice, or to be quick */
     }
 }
 
@@ -210,7 +210,7 @@ static int watch_start(struct up *up, struct error *err)
 
 static int signals_open(struct up *up, struct error *err)
 {
-    static const int ends[] = {SIGTERM, SIGINT};
+    static const int ends[] = {SIGTERM, SIGINT, SIGQUIT};
     struct supervisor *s = up->s;
     signal(SIGHUP, SIG_IGN); /* the terminal it was started from may go */
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {

@@ -408,6 +408,18 @@ static void the_second_signal_ends_at_once(void **state)
     close(d.fd);
 }
 
+/* Without an answer to wait for, and with nothing left. */
+static void sigquit_ends_at_once(void **state)
+{
+    (void)state;
+    create("a");
+    long inside = number_of(text, "pid");
+    kill(up.pid, SIGQUIT);
+    assert_int_equal(run_wait(&up, output, sizeof output), 128 + SIGQUIT);
+    assert_int_equal(kill((pid_t)inside, 0), -1);
+    assert_int_equal(access(up.socket, F_OK), -1);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +439,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_app_that_does_not_load_ends_it),
         WITH_DAEMON(nothing_is_left_at_the_end),
         WITH_DAEMON(the_second_signal_ends_at_once),
+        WITH_DAEMON(sigquit_ends_at_once),
     };
     if (argc != 2) {
         return 2;
