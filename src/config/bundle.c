@@ -5,6 +5,7 @@
 #include "config/cache.h"
 #include "config/esbuild.h"
 #include "config/paths.h"
+#include "config/tsconfig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,8 +115,8 @@ static bool rename_sources(struct buf *map, const char *root)
     return text != NULL && buf_append_str(map, text);
 }
 
-static int read_inputs(struct span meta, const char *root, struct cache_sources *s,
-                       struct error *err)
+static int read_inputs(struct span meta, const struct tsconfig *tsconfig, const char *root,
+                       struct cache_sources *s, struct error *err)
 {
     json_t *doc = json_loadb(meta.ptr, meta.len, 0, NULL);
     json_t *inputs = json_object_get(doc, "inputs");
@@ -133,6 +134,11 @@ static int read_inputs(struct span meta, const char *root, struct cache_sources 
         }
     }
     json_decref(doc);
+    for (size_t i = 0; rc == 0 && i < tsconfig->files.count; i++) {
+        rc = spec_strings_add(&s->files, tsconfig->files.items[i])
+                 ? 0
+                 : error_set(err, ENOMEM, "esbuild");
+    }
     if (rc == 0 && !cache_complete(root, s)) {
         rc = error_set(err, 0, "bundle: too many inputs");
     }
@@ -144,13 +150,15 @@ struct fresh {
     struct buf meta;
     struct buf map;
     struct cache_sources sources;
+    struct tsconfig tsconfig;
 };
 
 static int make_fresh(const char *module, const char *root, struct fresh *f, struct bundle *out,
                       struct error *err)
 {
     uint64_t began_ns = clock_ns(CLOCK_REALTIME);
-    int rc = esbuild_run(module, root, &f->script, &f->meta, err);
+    int rc = tsconfig_read(root, &f->tsconfig, err);
+    rc = rc < 0 ? rc : esbuild_run(module, root, f->tsconfig.text, &f->script, &f->meta, err);
     if (rc < 0) {
         return rc;
     }
@@ -158,10 +166,12 @@ static int make_fresh(const char *module, const char *root, struct fresh *f, str
     if (!split_map(&script, &f->map) || !rename_sources(&f->map, root)) {
         return error_set(err, 0, "esbuild: the source map in its output cannot be read");
     }
-    rc = read_inputs(buf_span(&f->meta), root, &f->sources, err);
+    rc = read_inputs(buf_span(&f->meta), &f->tsconfig, root, &f->sources, err);
     rc = rc < 0 ? rc : seal_both(script, buf_span(&f->map), out, err);
     if (rc == 0) {
-        cache_keep(module, root, &f->sources, script, buf_span(&f->map), began_ns);
+        if (!f->tsconfig.maps) {
+            cache_keep(module, root, &f->sources, script, buf_span(&f->map), began_ns);
+        }
         out->inputs = f->sources.files;
         f->sources.files = (struct spec_strings){NULL, 0};
     }
@@ -186,6 +196,7 @@ int bundle_make(const char *module, const char *root, struct bundle *out, struct
         buf_free(&f.script);
         buf_free(&f.meta);
         buf_free(&f.map);
+        tsconfig_free(&f.tsconfig);
         spec_strings_free(&f.sources.files);
         spec_strings_free(&f.sources.folders);
     }

@@ -3,13 +3,14 @@
  * uses top-level await is an async function in it (esbuild.c).
  *
  * esbuild is the system's (/usr/bin/esbuild, or ours beside the programs), never one that a
- * project carries; it runs without an environment, without plugins and without the project's
- * tsconfig. The built-in modules stay external. Its output goes to memfds; no file is written but
+ * project carries; it runs without an environment and without plugins, and of the project's
+ * tsconfig it is told what tsconfig.h names. The built-in modules stay external. Its output goes to memfds; no file is written but
  * the cache.
  *
  * The cache (one file a module under the user's cache folder) is used only while every file that
  * was read, and every folder in which a new file could have been found first, has the same inode,
- * size, mtime and ctime as before the bundle was made (docs/decisions/bundle-cache.md).
+ * size, mtime and ctime as before the bundle was made (docs/decisions/bundle-cache.md). With
+ * `paths` or `baseUrl` those folders are not known, and nothing is kept.
  */
 #ifndef SALLYPORT_CONFIG_BUNDLE_H
 #define SALLYPORT_CONFIG_BUNDLE_H

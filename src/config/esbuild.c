@@ -18,9 +18,6 @@
 /* Where each memfd stands in the child. */
 enum { FD_TSCONFIG = 3, FD_META = 4, FD_SCRIPT = 5, FD_COUNT };
 
-static const char tsconfig[] =
-    "{\"compilerOptions\":{\"target\":\"esnext\",\"useDefineForClassFields\":true}}";
-
 static const char *const options[] = {
     "--bundle",
     /* As wrangler has it: main fields browser, module, main, and the conditions of workerd. */
@@ -83,7 +80,7 @@ const char *bundle_esbuild(void)
 
 uint64_t esbuild_options_hash(void)
 {
-    uint64_t hash = fnv_add_str(FNV_START, tsconfig);
+    uint64_t hash = FNV_START;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         hash = fnv_add_str(hash, options[i]);
     }
@@ -102,7 +99,7 @@ struct run {
     int entry;         /* memfd with the entry of the async form; -1: the plain form */
 };
 
-static int open_memfds(struct run *r, struct error *err)
+static int open_memfds(struct run *r, const char *tsconfig, struct error *err)
 {
     for (int i = 0; i < FD_COUNT; i++) {
         r->fds[i] = -1;
@@ -117,7 +114,7 @@ static int open_memfds(struct run *r, struct error *err)
         close_fd(&fd);
         rc = r->fds[i] < 0 ? -1 : 0;
     }
-    if (rc == 0 && write(r->fds[FD_TSCONFIG], tsconfig, sizeof tsconfig - 1) < 0) {
+    if (rc == 0 && write(r->fds[FD_TSCONFIG], tsconfig, strlen(tsconfig)) < 0) {
         rc = -1;
     }
     return rc < 0 ? error_set(err, errno, "esbuild: memfd_create") : 0;
@@ -249,13 +246,13 @@ static int run_forms(const char *module, const char *root, struct run *r, struct
     return rc;
 }
 
-int esbuild_run(const char *module, const char *root, struct buf *script, struct buf *meta,
-                struct error *err)
+int esbuild_run(const char *module, const char *root, const char *tsconfig, struct buf *script,
+                struct buf *meta, struct error *err)
 {
     struct run r;
     buf_init(script, BUNDLE_BYTES_MAX);
     buf_init(meta, BUNDLE_BYTES_MAX);
-    int rc = open_memfds(&r, err);
+    int rc = open_memfds(&r, tsconfig, err);
     rc = rc < 0 ? rc : run_forms(module, root, &r, err);
     rc = rc < 0 ? rc : read_memfd(r.fds[FD_SCRIPT], BUNDLE_BYTES_MAX, script, err);
     rc = rc < 0 ? rc : read_memfd(r.fds[FD_META], BUNDLE_BYTES_MAX, meta, err);

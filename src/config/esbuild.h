@@ -6,8 +6,8 @@
 #include "base/error.h"
 
 /* Runs in root. script and meta (initialized here) get the output; the map is inline in script. */
-int esbuild_run(const char *module, const char *root, struct buf *script, struct buf *meta,
-                struct error *err);
+int esbuild_run(const char *module, const char *root, const char *tsconfig, struct buf *script,
+                struct buf *meta, struct error *err);
 
 /* Changes when the same input could give another script. */
 uint64_t esbuild_options_hash(void);

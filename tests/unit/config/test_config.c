@@ -352,17 +352,28 @@ static char *read_all(int fd)
 }
 
 /* The cache wants sources whose stamps cannot hide another change. */
-static void let_settle(void)
+static void let_settle(const char *name)
 {
     struct stat st;
     char path[128];
-    snprintf(path, sizeof path, "%s/app.ts", folder);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     assert_int_equal(stat(path, &st), 0);
     uint64_t changed = (uint64_t)st.st_ctim.tv_sec * 1000 + (uint64_t)st.st_ctim.tv_nsec / 1000000;
     uint64_t wait = st.st_ctim.tv_nsec != 0 ? 60 : 2100;
     while (clock_wall_ms() < changed + wait) {
         poll(NULL, 0, 5);
     }
+}
+
+static bool has_input(const struct bundle *b, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    size_t i = 0;
+    while (i < b->inputs.count && strcmp(b->inputs.items[i], path) != 0) {
+        i++;
+    }
+    return i < b->inputs.count;
 }
 
 static void bundle_is_made_and_kept(void **state)
@@ -380,7 +391,7 @@ static void bundle_is_made_and_kept(void **state)
     write_file("app.ts",
                "import { Sandbox } from '@cloudflare/sandbox';\nimport { k } from './util';\n"
                "export class Box extends Sandbox { x = k }\n");
-    let_settle();
+    let_settle("app.ts");
     assert_int_equal(bundle_make(module, folder, &b, &err), 0);
     assert_false(b.from_cache);
     assert_int_equal(b.inputs.count, 3);
@@ -428,6 +439,60 @@ static void bundle_is_made_and_kept(void **state)
     unsetenv("XDG_CACHE_HOME");
 }
 
+/* What a Worker's project says to its bundler counts; what decides stands among the inputs. */
+static void bundle_reads_the_tsconfig(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *why; /* after the folder */
+    } bad[] = {
+        {"{", "/tsconfig.json:1:2: expected "},
+        {"{ \"compilerOptions\": { \"jsx\": 1 } }", "/tsconfig.json:1:31: expected a string"},
+        {"{ \"compilerOptions\": { \"paths\": { \"a\": \"b\" } } }",
+         "/tsconfig.json:1:33: expected an object with a list of strings for each pattern"},
+        {"{ \"extends\": \"./no\" }", "/no.json: No such file or directory"},
+        {"{ \"extends\": \"./tsconfig.json\" }", "/tsconfig.json: more than 8 files extend"},
+    };
+    char cache[128];
+    char module[128];
+    struct bundle b;
+    struct error err;
+    snprintf(cache, sizeof cache, "%s/cache", folder);
+    snprintf(module, sizeof module, "%s/app.tsx", folder);
+    setenv("XDG_CACHE_HOME", cache, 1);
+    write_file("deep.ts", "export const deep = 1;");
+    write_file("app.tsx", "import { deep } from '@lib/deep';\n"
+                          "export class A { y = deep; z = <b>1</b>; }\n");
+    write_file("base.json",
+               "{ \"compilerOptions\": { \"jsxFactory\": \"theirs\", \"jsx\": \"react\",\n"
+               "  \"paths\": { \"@lib/*\": [\"./no/*\", \"./*\"] } } }");
+    write_file("tsconfig.json",
+               "{ // of the project\n  \"extends\": \"./base\",\n"
+               "  \"compilerOptions\": { \"jsxFactory\": \"ours\", \"strict\": true, },\n}");
+    for (int i = 0; i < 2; i++) {
+        let_settle("tsconfig.json");
+        if (bundle_make(module, folder, &b, &err) != 0) {
+            fail_msg("%s", err.text);
+        }
+        assert_false(b.from_cache); /* a file in ./no would come first */
+        const char *script = read_all(b.script_fd);
+        assert_non_null(strstr(script, "ours(\"b\""));
+        assert_non_null(strstr(script, "deep = 1"));
+        assert_true(has_input(&b, "tsconfig.json") && has_input(&b, "base.json"));
+        bundle_free(&b);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        write_file("tsconfig.json", bad[i].text);
+        assert_true(bundle_make(module, folder, &b, &err) < 0);
+        const char *why = strstr(err.text, folder);
+        if (why == NULL || strncmp(why + strlen(folder), bad[i].why, strlen(bad[i].why)) != 0) {
+            fail_msg("%s", err.text);
+        }
+    }
+    unsetenv("XDG_CACHE_HOME");
+}
+
 #define IN_FOLDER(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void)
@@ -444,6 +509,7 @@ int main(void)
         cmocka_unit_test(sockets_have_a_length),
         cmocka_unit_test(esbuild_complaints_become_one_line),
         IN_FOLDER(bundle_is_made_and_kept),
+        IN_FOLDER(bundle_reads_the_tsconfig),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
