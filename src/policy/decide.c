@@ -82,6 +82,31 @@ static bool step_allowed(const struct policy *p, const struct url_host *host,
     return false;
 }
 
+static bool is_lost(const struct selected *s, size_t *n)
+{
+    return s->index == POLICY_NO_INDEX && (*n)-- == 0;
+}
+
+bool policy_lost(const struct policy *p, size_t n, struct policy_override *out)
+{
+    const struct selected *found = NULL;
+    *out = (struct policy_override){.host = {"", 0}};
+    if (p->set.has_handler && is_lost(&p->set.handler, &n)) {
+        found = &p->set.handler;
+    }
+    for (size_t i = 0; found == NULL && i < p->set.hosts.count; i++) {
+        if (is_lost(&p->set.by_host[i], &n)) {
+            found = &p->set.by_host[i];
+            out->host = p->set.hosts.items[i].written;
+        }
+    }
+    if (found != NULL) {
+        out->handler = span_of(found->name, found->name_len);
+        out->params = span_of(found->params, found->params_len);
+    }
+    return found != NULL;
+}
+
 static bool give_selected(struct policy_verdict *v, const struct selected *s, enum policy_rule rule)
 {
     v->handler = span_of(s->name, s->name_len);

@@ -140,6 +140,9 @@ bool policy_intercepts_clear(struct policy *p);
  * policy_state_load takes the place of all that was set; names that the code lacks are kept. */
 int policy_state_save(const struct policy *p, struct buf *out, struct error *err);
 int policy_state_load(struct policy *p, struct span json, struct error *err);
+/* The n-th handler that was set and is not in the code, as it was set (host empty: for all hosts).
+ * false: there are no more. */
+bool policy_lost(const struct policy *p, size_t n, struct policy_override *out);
 /* The members of the effective policy, for `inspect`:
  * "internet","allowed","denied","hosts","handler" (what was set), and of the class "class",
  * "handlers", "outboundByHost" (its keys), "outbound" (whether it has one). */

@@ -7,6 +7,9 @@
 
 #include <stdlib.h>
 
+#define LOST_TOLD_MAX 8u
+#define LOST_LINE_MAX 8192u
+
 struct list_builder {
     struct span *items;
     size_t count;
@@ -123,6 +126,25 @@ int instance_configure(struct instance *inst, struct policy **policy, const stru
     lists_free(&l);
     json_decref(json);
     return rc;
+}
+
+void instance_tell_lost(const struct instance *inst)
+{
+    struct policy_override o;
+    for (size_t i = 0; i < LOST_TOLD_MAX && policy_lost(inst->policy, i, &o); i++) {
+        struct buf line;
+        buf_init(&line, LOST_LINE_MAX);
+        bool every = o.host.len == 0;
+        if (buf_appendf(&line,
+                        "outbound handler \"" SPAN_FMT "\", set for " SPAN_FMT
+                        ", is not in outboundHandlers of %s: what it stands for is denied until "
+                        "the code has it again, or another is set",
+                        SPAN_ARG(o.handler), SPAN_ARG(every ? SPAN_LIT("all hosts") : o.host),
+                        inst->class_name)) {
+            runtime_log(inst->rt, span_str(inst->id), JS_LOG_WARN, buf_span(&line));
+        }
+        buf_free(&line);
+    }
 }
 
 int instance_describe(const struct instance *inst, struct buf *out, struct error *err)

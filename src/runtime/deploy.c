@@ -82,6 +82,7 @@ static void swap_all(struct runtime *rt, struct version *v, struct staging *s)
         it->inst->half = it->half;
         policy_free(it->inst->policy);
         it->inst->policy = it->policy;
+        instance_tell_lost(it->inst);
     }
     free(s->items);
     /* Those that were left behind are unused. */

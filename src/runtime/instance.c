@@ -149,6 +149,9 @@ static int build(struct instance *inst, const struct instance_spec *spec, struct
                  : instance_configure(inst, &inst->policy, NULL, (struct span){NULL, 0}, err);
     if (rc == 0 && spec->state.len > 0) {
         rc = policy_state_load(inst->policy, spec->state, err);
+        if (rc == 0) {
+            instance_tell_lost(inst);
+        }
     }
     return rc;
 }

@@ -82,6 +82,8 @@ int instance_facts(const struct instance *inst, struct buf *out, struct error *e
  * changed. */
 int instance_configure(struct instance *inst, struct policy **policy, const struct js_class *cls,
                        struct span facts, struct error *err);
+/* A line in the log for each of the first handlers that were set and that the code lacks. */
+void instance_tell_lost(const struct instance *inst);
 /* An exported class that instances may have; an empty name: the only sandbox class. */
 const struct js_class *instance_class(const struct version *v, struct span name, struct error *err);
 

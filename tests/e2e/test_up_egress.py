@@ -146,6 +146,12 @@ def test_a_handler_that_code_lost_denies_until_it_is_back(box, user):
     assert box.daemon.cli("deploy", "-c", str(box.daemon.folder)).code == 0
     status, _ = box.probe("https://allowed.com/")
     assert status == 520
+    told = 'outbound handler "noHttp", set for all hosts, is not in outboundHandlers of Box'
+    assert box.daemon.said().count(told) == 1
+    box.daemon.kill()
+    box.daemon.start()
+    assert box.probe("https://allowed.com/")[0] == 520
+    assert box.daemon.said().count(told) == 2
     user.write("worker/src/index.ts", CODE)
     assert box.daemon.cli("deploy", "-c", str(box.daemon.folder)).code == 0
     assert box.probe("https://allowed.com/")[0] == 403

@@ -161,6 +161,11 @@ static void state_round_trip(void **state)
     assert_int_equal(v.rule, POLICY_RULE_SET_OUTBOUND_BY_HOST);
     assert_span(v.handler, "gone");
     assert_non_null(strstr(v.reason, "not in the code"));
+    struct policy_override lost;
+    assert_true(policy_lost(p, 0, &lost));
+    assert_span(lost.handler, "gone");
+    assert_span(lost.host, "*.x.com");
+    assert_false(policy_lost(p, 1, &lost));
     /* A copy is a copy; code that has the name again makes it work again. */
     struct policy *copy = policy_clone(p);
     policy_free(p);
@@ -170,6 +175,10 @@ static void state_round_trip(void **state)
     assert_int_equal(policy_configure(copy, &c, &err), 0);
     assert_int_equal(ask(copy, "1.x.com").decision, POLICY_HANDLER);
     assert_int_equal(ask(copy, "b.com").decision, POLICY_DENY);
+    assert_true(policy_lost(copy, 0, &lost));
+    assert_span(lost.handler, "a");
+    assert_span(lost.host, "");
+    assert_false(policy_lost(copy, 1, &lost));
     policy_free(copy);
 }
 

@@ -235,6 +235,10 @@ static void state_comes_back(void **state)
     started();
     add("kept", "", "{}", "{\"v\":1,\"handler\":{\"method\":\"gone\"}}");
     run();
+    assert_int_equal(t.type, RUNTIME_LOG);
+    assert_non_null(
+        strstr(t.text, "\"gone\", set for all hosts, is not in outboundHandlers of Sandbox"));
+    run();
     assert_non_null(strstr(t.text, "1|ok|"));
     TELL(RUNTIME_CHECK, "5", "kept", "GET", "http://a.test/");
     run();
