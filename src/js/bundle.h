@@ -8,7 +8,7 @@
 
 #define JS_BUNDLE_URL    "sallyport-app"
 #define JS_SHIM_URL      "sallyport-shim"
-#define JS_WRAPPER       "(function(module,exports,require){"
+#define JS_WRAPPER       "(function(module,exports,require){'use strict';"
 #define JS_WRAPPER_LEN   ((uint32_t)sizeof JS_WRAPPER - 1)
 #define JS_WRAPPER_CLOSE "\n})"
 

@@ -489,6 +489,7 @@ export const probes = {
     async (u) => [new URL(u).host, await outcome(async () => (await fetch(u)).status)])),
 
   eval_refused: () => Promise.all([() => eval('1'), () => new Function('return 1')()].map(outcome)),
+  strict_mode: () => Promise.all([() => (function () { return typeof this; })(), () => { undeclared = 1; }, () => { Object.freeze([]).push(1); }].map(outcome)),
   fetch_of_other_schemes: () => Promise.all(['ftp://a.example.test/', 'data:,x'].map((u) => outcome(() => fetch(new Request(u))))),
 };
 
