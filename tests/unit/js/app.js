@@ -102,14 +102,15 @@ H.log = (request, env) => { console.log('hello %s', 'you', { a: [1, 'x'], m: new
 H.unhandled = () => { Promise.reject(new Error('nobody caught')); return new Response('ok'); };
 H.nullHeader = (request) => { const r = new Request(request); r.headers.set('x-key', null); return fetch(r); };
 H.wideHeader = (request) => { const r = new Request(request); r.headers.set('x-key', '\u20ac'); r.headers.set('x-e', '\u00e9'); return fetch(r); };
-H.refreshed = async () => {
+H.refreshed = () => new Promise((resolve) => {
   const order = [];
-  const late = setTimeout(() => order.push('late'), 3).unref();
+  const late = setTimeout(() => {
+    order.push('late');
+    resolve(new Response(`${order} ${late.hasRef()}`));
+  }, 3).unref();
   setTimeout(() => order.push('early'), 4);
   setTimeout(() => late.refresh(), 2);
-  await new Promise((r) => setTimeout(r, 12));
-  return new Response(`${order} ${late.hasRef()}`);
-};
+});
 H.keep = (request) => { if (!H.kept) { H.kept = request; return new Response('kept'); } return new Response(H.kept.url); };
 H.keepResponse = async (request) => { H.response ??= await fetch(request); return H.response; };
 H.wait = async (request) => { H.gate = Promise.withResolvers(); await H.gate.promise; const r = await fetch('https://up.example/after'); return r; };
