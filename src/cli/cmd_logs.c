@@ -36,11 +36,17 @@ static void print_member(const json_t *e, const char *lead, const char *key)
     }
 }
 
-/* `TIME ID deny 520 GET https://host:443/path by allowedHosts` */
+/* Its name, or its id where no name is known. */
+static void print_instance(const json_t *e)
+{
+    print_member(e, " ", json_object_get(e, "name") != NULL ? "name" : "instance");
+}
+
+/* `TIME NAME deny 520 GET https://host:443/path by allowedHosts` */
 static void print_egress(const json_t *e)
 {
     print_member(e, "", "time");
-    print_member(e, " ", "instance");
+    print_instance(e);
     print_member(e, " ", "decision");
     print_member(e, " ", "status");
     print_member(e, " ", "method");
@@ -61,7 +67,7 @@ static void print_egress(const json_t *e)
 static void print_log(const json_t *e)
 {
     print_member(e, "", "time");
-    print_member(e, " ", "instance");
+    print_instance(e);
     print_member(e, " ", "level");
     print_member(e, ": ", "text");
     putchar('\n');

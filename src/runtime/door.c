@@ -80,6 +80,7 @@ static void on_note(void *arg, const struct gate_peer *peer, enum gate_note note
     struct door *d = arg;
     struct event e = {.time_ms = clock_wall_ms(),
                       .instance = span_str(d->inst->id),
+                      .name = span_str(d->inst->name),
                       .class_name = span_str(d->inst->class_name),
                       .proto = "note",
                       .host = peer->sni.len > 0 ? peer->sni : peer->name,

@@ -127,6 +127,7 @@ static struct span path_only(struct span target)
 static bool put_who(struct buf *out, const struct event *e)
 {
     return put_time(out, e->time_ms) && put_field(out, ",\"instance\":", e->instance) &&
+           (e->name.len == 0 || put_field(out, ",\"name\":", e->name)) &&
            put_field(out, ",\"class\":", e->class_name) &&
            put_field(out, ",\"proto\":", span_str(e->proto)) &&
            put_field(out, ",\"method\":", e->method) &&

@@ -15,6 +15,7 @@
 struct event {
     uint64_t time_ms; /* wall clock */
     struct span instance;
+    struct span name; /* what the id was made of; empty: not known */
     struct span class_name;
     const char *proto;
     struct span method;

@@ -60,6 +60,7 @@ void flow_report(struct flow *f, struct span method, struct span target, struct 
     struct event e = {
         .time_ms = f->wall_ms,
         .instance = span_str(inst->id),
+        .name = span_str(inst->name),
         .class_name = span_str(inst->class_name),
         .proto = f->proto,
         .method = method,

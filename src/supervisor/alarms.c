@@ -135,7 +135,8 @@ static void retry(struct alarm *e, struct span why)
     bool last = e->retries >= ALARMS_RETRIES_MAX;
     snprintf(text, sizeof text, "alarm: " SPAN_FMT "%s", (int)(why.len < 800 ? why.len : 800),
              why.ptr, last ? ": it is not tried again" : "");
-    events_log(a->s->events, span_str(e->id), SPAN_LIT("error"), span_str(text));
+    events_log(a->s->events, fleet_source(a->s->fleet, span_str(e->id)), SPAN_LIT("error"),
+               span_str(text));
     if (last) {
         if (store_delete(a, span_str(e->id), &err) < 0) {
             log_error("%s", err.text);

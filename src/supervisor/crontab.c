@@ -37,7 +37,8 @@ static void on_done(void *arg, enum runtime_reply reply, struct span payload)
         char text[ERROR_TEXT_BYTES];
         snprintf(text, sizeof text, "scheduled: " SPAN_FMT,
                  (int)(payload.len < 900 ? payload.len : 900), payload.ptr);
-        events_log(s->events, SPAN_LIT(""), SPAN_LIT("error"), span_str(text));
+        events_log(s->events, (struct events_source){SPAN_LIT(""), SPAN_LIT("")}, SPAN_LIT("error"),
+                   span_str(text));
     }
 }
 

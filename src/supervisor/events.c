@@ -157,19 +157,22 @@ static void now_text(char out[40])
     snprintf(out + n, 40 - n, ".%03ldZ", ts.tv_nsec / 1000000);
 }
 
-void events_log(struct events *e, struct span instance, struct span level, struct span text)
+void events_log(struct events *e, struct events_source from, struct span level, struct span text)
 {
     char time[40];
     now_text(time);
     json_t *o = json_object();
     json_object_set_new(o, "time", json_string(time));
-    json_object_set_new(o, "instance", json_stringn(instance.ptr, instance.len));
+    json_object_set_new(o, "instance", json_stringn(from.instance.ptr, from.instance.len));
+    if (from.name.len > 0) {
+        json_object_set_new(o, "name", json_stringn(from.name.ptr, from.name.len));
+    }
     json_object_set_new(o, "level", json_stringn(level.ptr, level.len));
     json_object_set_new(o, "text", json_stringn(text.ptr, text.len));
     char *line = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     if (line != NULL) {
-        event_add(e, EVENT_LOG, instance, span_str(line));
+        event_add(e, EVENT_LOG, from.instance, span_str(line));
         free(line);
     }
 }

@@ -29,8 +29,14 @@ void events_close(struct events *e); /* NULL is allowed; no listener is left */
 
 /* Lines of JSON joined by newlines, from a runtime: bytes below 0x20 become spaces. */
 void events_egress(struct events *e, struct span instance, struct span lines);
-/* One console line or failure; becomes {"time","instance","level","text"}. */
-void events_log(struct events *e, struct span instance, struct span level, struct span text);
+/* Who says a line of the log; both are empty for the Worker itself. */
+struct events_source {
+    struct span instance;
+    struct span name; /* what the id was made of; empty: not known */
+};
+
+/* One console line or failure; becomes {"time","instance","name"?,"level","text"}. */
+void events_log(struct events *e, struct events_source from, struct span level, struct span text);
 
 /* A listener stands inside its owner's object. fn may remove the listener. */
 struct events_listener {

@@ -58,6 +58,12 @@ struct member *fleet_find(struct fleet *f, struct span id)
     return found != NULL ? *found : NULL;
 }
 
+struct events_source fleet_source(struct fleet *f, struct span id)
+{
+    const struct member *m = f != NULL && id.len > 0 ? fleet_find(f, id) : NULL;
+    return (struct events_source){id, span_str(m != NULL ? m->name : "")};
+}
+
 static bool id_allowed(struct span id)
 {
     for (size_t i = 0; i < id.len; i++) {

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "supervisor/events.h"
 #include "supervisor/instance.h"
 
 #include <sys/types.h>
@@ -100,6 +101,8 @@ void fleet_drain(struct fleet *f);
 void fleet_destroy(struct fleet *f);
 
 struct member *fleet_find(struct fleet *f, struct span id); /* NULL: none */
+/* Who says a line: the id, and its name where a member has it. */
+struct events_source fleet_source(struct fleet *f, struct span id);
 /* What a member's names may be; err says so. */
 int fleet_check(const struct member_ident *ident, struct error *err);
 /* The one with this id, made if it is not there. NULL: not allowed, err says why. */

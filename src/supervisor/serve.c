@@ -50,8 +50,10 @@ static void on_lost(void *arg, const struct runtime_link *r, const char *why)
 {
     struct supervisor *s = arg;
     bool starting = false;
-    events_log(s->events, span_str(s->spec->id != NULL ? s->spec->id : ""), SPAN_LIT("error"),
-               span_str(why));
+    events_log(
+        s->events,
+        (struct events_source){span_str(s->spec->id != NULL ? s->spec->id : ""), SPAN_LIT("")},
+        SPAN_LIT("error"), span_str(why));
     containers_lost(s->containers, r);
     if (s->spec->mode == SPEC_RUN) {
         fleet_each(s->fleet, starting_fail, &starting);
@@ -112,7 +114,7 @@ static void on_event(void *arg, struct span id, struct span lines)
 static void on_log(void *arg, struct span id, struct span level, struct span text)
 {
     struct supervisor *s = arg;
-    events_log(s->events, id, level, text);
+    events_log(s->events, fleet_source(s->fleet, id), level, text);
     if (span_eq(level, SPAN_LIT("error"))) {
         log_error(SPAN_FMT, SPAN_ARG(text));
     } else if (span_eq(level, SPAN_LIT("debug"))) {

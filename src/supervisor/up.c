@@ -114,7 +114,8 @@ static void on_ended(void *arg, struct member *m, bool started, int status, cons
 {
     struct supervisor *s = arg;
     if (!started) {
-        events_log(s->events, span_str(m->id), SPAN_LIT("error"), span_str(why));
+        events_log(s->events, fleet_source(s->fleet, span_str(m->id)), SPAN_LIT("error"),
+                   span_str(why));
     } else if (why[0] != 0) {
         log_warn("%s: ended with status %d: %s", m->id, status, why);
     }

@@ -327,6 +327,8 @@ def test_call_and_logs(made, user):
     read_until(follow.stdout, b"followed.example.test")
     follow.send_signal(signal.SIGINT)
     assert follow.wait(10) == -signal.SIGINT
+    lines = [line for line in made.cli("logs", "shell").out.splitlines() if "followed.example.test" in line]
+    assert lines and all(line.split()[1] == "shell" for line in lines), lines  # by name, as it was made
 
 
 def test_a_dead_agent_ends_its_sandbox_alone(made, user):

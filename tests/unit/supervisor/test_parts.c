@@ -75,8 +75,8 @@ static void vault_keeps_its_rules(void **state)
 
 struct seen {
     unsigned count;
-    char first[64];
-    char last[64];
+    char first[96];
+    char last[96];
 };
 
 static void event_seen(void *arg, const struct event *e)
@@ -99,9 +99,11 @@ static void events_are_bounded_and_clean(void **state)
     events_egress(e, SPAN_LIT("i"), SPAN_LIT("{\"a\":\"\x1b[2J\"}\n\n{\"b\":1}"));
     assert_int_equal(live.count, 2);
     assert_string_equal(live.first, "{\"a\":\" [2J\"}");
-    events_log(e, SPAN_LIT("i"), SPAN_LIT("error"), SPAN_LIT("two\nlines"));
+    events_log(e, (struct events_source){SPAN_LIT("i"), SPAN_LIT("n")}, SPAN_LIT("error"),
+               SPAN_LIT("two\nlines"));
     assert_int_equal(live.count, 3);
     assert_non_null(strstr(live.last, "\"time\""));
+    assert_non_null(strstr(live.last, "\"instance\":\"i\",\"name\":\"n\""));
     events_listener_remove(&l);
     for (unsigned i = 0; i < EVENTS_REMEMBERED + 5; i++) {
         char line[32];
