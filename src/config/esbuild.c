@@ -18,59 +18,7 @@
 /* Where each memfd stands in the child. */
 enum { FD_TSCONFIG = 3, FD_META = 4, FD_SCRIPT = 5, FD_COUNT };
 
-static const char *const options[] = {
-    "--bundle",
-    /* As wrangler has it: main fields browser, module, main, and the conditions of workerd. */
-    "--platform=browser",
-    "--conditions=workerd,worker,browser",
-    "--keep-names",
-    "--target=esnext",
-    "--charset=utf8",
-    "--color=false",
-    "--log-level=error",
-    "--sourcemap=inline",
-    "--sources-content=false",
-    "--define:process.env.NODE_ENV=\"production\"",
-    "--loader:.js=jsx",
-    "--loader:.mjs=jsx",
-    "--loader:.cjs=jsx",
-    "--loader:.txt=text",
-    "--loader:.html=text",
-    "--loader:.sql=text",
-    "--loader:.bin=binary",
-    "--tsconfig=/proc/self/fd/3",
-    "--metafile=/proc/self/fd/4",
-    "--outfile=/proc/self/fd/5",
-};
-#define OPTION_COUNT (sizeof options / sizeof *options)
-
-/* The usual form: a function of module, exports and require. */
-static const char *const plain_options[] = {
-    "--format=cjs",
-    "--external:@cloudflare/containers",
-    "--external:@cloudflare/sandbox",
-    "--external:cloudflare:workers",
-    "--external:sallyport",
-};
-#define PLAIN_COUNT (sizeof plain_options / sizeof *plain_options)
-
-/* A module with top-level await is an async function inside of that one, which esbuild makes of ESM
- * alone. There a built-in that stayed an import would be no statement of a function, so each is a
- * module of one require. The entry comes on standard input and hands over its exports. */
-#define BUILTIN(name)                                                                              \
-    "--alias:" name "=data:text/javascript,module.exports=require('builtin:" name "')"
-static const char *const async_options[] = {
-    "--format=esm",
-    "--banner:js=return (async () => {",
-    "--footer:js=})();",
-    "--external:builtin:*",
-    BUILTIN("@cloudflare/containers"),
-    BUILTIN("@cloudflare/sandbox"),
-    BUILTIN("cloudflare:workers"),
-    BUILTIN("sallyport"),
-};
-#define ASYNC_COUNT (sizeof async_options / sizeof *async_options)
-#define ASYNC_WHY   "Top-level await is currently not supported"
+#define ASYNC_WHY "Top-level await is currently not supported"
 static const char async_entry[] = "import * as m from %s;\nrequire('builtin:exports')(m);\n";
 
 const char *bundle_esbuild(void)
@@ -80,23 +28,14 @@ const char *bundle_esbuild(void)
 
 uint64_t esbuild_options_hash(void)
 {
-    uint64_t hash = FNV_START;
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        hash = fnv_add_str(hash, options[i]);
-    }
-    for (size_t i = 0; i < PLAIN_COUNT; i++) {
-        hash = fnv_add_str(hash, plain_options[i]);
-    }
-    for (size_t i = 0; i < ASYNC_COUNT; i++) {
-        hash = fnv_add_str(hash, async_options[i]);
-    }
-    return fnv_add_str(hash, async_entry);
+    return fnv_add_str(esbuild_argv_hash(FNV_START), async_entry);
 }
 
 struct run {
     int fds[FD_COUNT]; /* ours; 0..2 unused */
     int errors;        /* memfd that gets the complaints */
-    int entry;         /* memfd with the entry of the async form; -1: the plain form */
+    int entry;         /* memfd with the entry of the async form, or -1 */
+    enum esbuild_form form;
 };
 
 static int open_memfds(struct run *r, const char *tsconfig, struct error *err)
@@ -105,6 +44,7 @@ static int open_memfds(struct run *r, const char *tsconfig, struct error *err)
         r->fds[i] = -1;
     }
     r->entry = -1;
+    r->form = ESBUILD_PLAIN;
     r->errors = memfd_create("esbuild-errors", MFD_CLOEXEC);
     int rc = r->errors < 0 ? -1 : 0;
     for (int i = FD_TSCONFIG; rc == 0 && i < FD_COUNT; i++) {
@@ -169,24 +109,6 @@ static int wait_for(pid_t pid, int *status)
     return 0;
 }
 
-#define ARGV_MAX (3 + OPTION_COUNT + PLAIN_COUNT + ASYNC_COUNT)
-
-static void argv_make(char *argv[ARGV_MAX], const char *module, bool async)
-{
-    size_t n = 0;
-    argv[n++] = strdup("esbuild");
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        argv[n++] = strdup(options[i]);
-    }
-    for (size_t i = 0; i < (async ? ASYNC_COUNT : PLAIN_COUNT); i++) {
-        argv[n++] = strdup(async ? async_options[i] : plain_options[i]);
-    }
-    if (!async) {
-        argv[n++] = strdup(module);
-    }
-    argv[n] = NULL;
-}
-
 /* text gets what it complained of. */
 static int run_child(const char *module, const char *root, struct run *r, struct buf *text,
                      struct error *err)
@@ -195,15 +117,13 @@ static int run_child(const char *module, const char *root, struct run *r, struct
     if (program == NULL) {
         return error_set(err, 0, "esbuild: not found in /usr/bin: apt-get install esbuild");
     }
-    char *argv[ARGV_MAX];
-    argv_make(argv, module, r->entry >= 0);
+    /* The async form has its module on standard input. */
+    char **argv = esbuild_argv(r->form, r->form == ESBUILD_ASYNC ? NULL : module);
     pid_t pid = 0;
     int status = 0;
-    int rc = spawn(program, argv, root, r, &pid);
+    int rc = argv != NULL ? spawn(program, argv, root, r, &pid) : ENOMEM;
     rc = rc != 0 ? error_set(err, rc, "esbuild: start %s", program) : wait_for(pid, &status);
-    for (size_t i = 0; argv[i] != NULL; i++) {
-        free(argv[i]);
-    }
+    esbuild_argv_free(argv);
     if (rc == 0 && status != 0) {
         if (read_memfd(r->errors, DIAGNOSTICS_MAX, text, err) == 0) {
             esbuild_explain(root, buf_span(text), err);
@@ -221,6 +141,7 @@ static int open_entry(const char *module, struct run *r, struct error *err)
         name != NULL ? json_dumps(name, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
     json_decref(name);
     r->entry = memfd_create("esbuild-entry", MFD_CLOEXEC);
+    r->form = ESBUILD_ASYNC;
     if (quoted == NULL || r->entry < 0 || dprintf(r->entry, async_entry, quoted) < 0 ||
         lseek(r->entry, 0, SEEK_SET) < 0 || lseek(r->errors, 0, SEEK_SET) < 0 ||
         ftruncate(r->errors, 0) < 0) {
@@ -246,6 +167,32 @@ static int run_forms(const char *module, const char *root, struct run *r, struct
     return rc;
 }
 
+static const char hooks_import[] = "require(\"node:async_hooks\")";
+
+/* A bundle that keeps stores across an `await` is made again without any. This esbuild cannot do
+ * that where there are async generators or `for await`: such a one stays as it is, and the js room
+ * says so when it is loaded. */
+static int rewrite_awaits(const char *module, const char *root, struct run *r, struct buf *script,
+                          struct error *err)
+{
+    struct span text = buf_span(script);
+    if (r->form != ESBUILD_PLAIN || text.len == 0 ||
+        memmem(text.ptr, text.len, hooks_import, sizeof hooks_import - 1) == NULL) {
+        return 0;
+    }
+    struct error why = {0};
+    struct buf complaints;
+    buf_init(&complaints, DIAGNOSTICS_MAX);
+    r->form = ESBUILD_WITHOUT_AWAIT;
+    int rc = 0;
+    if (run_child(module, root, r, &complaints, &why) == 0) {
+        buf_free(script);
+        rc = read_memfd(r->fds[FD_SCRIPT], BUNDLE_BYTES_MAX, script, err);
+    }
+    buf_free(&complaints);
+    return rc;
+}
+
 int esbuild_run(const char *module, const char *root, const char *tsconfig, struct buf *script,
                 struct buf *meta, struct error *err)
 {
@@ -255,6 +202,7 @@ int esbuild_run(const char *module, const char *root, const char *tsconfig, stru
     int rc = open_memfds(&r, tsconfig, err);
     rc = rc < 0 ? rc : run_forms(module, root, &r, err);
     rc = rc < 0 ? rc : read_memfd(r.fds[FD_SCRIPT], BUNDLE_BYTES_MAX, script, err);
+    rc = rc < 0 ? rc : rewrite_awaits(module, root, &r, script, err);
     rc = rc < 0 ? rc : read_memfd(r.fds[FD_META], BUNDLE_BYTES_MAX, meta, err);
     close_memfds(&r);
     return rc;

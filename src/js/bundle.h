@@ -26,5 +26,9 @@ extern const char js_script_web[];
 extern const size_t js_script_web_len;
 extern const char js_script_urlpattern[];
 extern const size_t js_script_urlpattern_len;
+extern const char js_script_node[];
+extern const size_t js_script_node_len;
+extern const char js_script_nodelibs[];
+extern const size_t js_script_nodelibs_len;
 
 #endif

@@ -134,6 +134,8 @@ JS_NATIVE(js_native_lazy)
         {js_script_subtle, &js_script_subtle_len},
         {js_script_web, &js_script_web_len},
         {js_script_urlpattern, &js_script_urlpattern_len},
+        {js_script_node, &js_script_node_len},
+        {js_script_nodelibs, &js_script_nodelibs_len},
     };
     uint32_t i = js_uint(ctx, argv[0]);
     JSObjectRef exports = i < sizeof scripts / sizeof scripts[0]

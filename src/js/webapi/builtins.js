@@ -3,8 +3,9 @@
 import { Container } from './container.js';
 import { RpcTarget, WorkerEntrypoint, WorkflowEntrypoint } from './bases.js';
 import { exported } from './entrypoints.js';
-import { env, refusedClass } from './env.js';
+import { env, noLocalForm, refusedClass } from './env.js';
 import { DurableObject } from './objects.js';
+import { RpcPromise, RpcStub } from './rpc.js';
 import { Sandbox } from './sandbox.js';
 import { classes, mountClasses } from './sandbox/errors.js';
 import { getContainer, getRandom, getSandbox, loadBalance, proxyTerminal, proxyToSandbox,
@@ -47,16 +48,35 @@ const sandbox = {
   },
 };
 
+// Functions that say on use that they have no local form.
+function refusals(...names) {
+  return Object.fromEntries(names.map((name) => [name, { [name]: function () {
+    throw noLocalForm(`${name}()`);
+  } }[name]]));
+}
+
+class NonRetryableError extends Error {
+  constructor(message, name = 'NonRetryableError') {
+    super(message);
+    this.name = name;
+  }
+}
+
 export const modules = new Map([
   ['@cloudflare/containers', containers],
   ['@cloudflare/sandbox', sandbox],
   ['cloudflare:workers', {
-    DurableObject, WorkerEntrypoint, WorkflowEntrypoint, RpcTarget, env, exports: exported,
+    DurableObject, WorkerEntrypoint, WorkflowEntrypoint, RpcPromise, RpcStub, RpcTarget, env, exports: exported,
+    ...refusals('abortIsolate', 'withEnv', 'withEnvAndExports', 'withExports'),
     waitUntil(promise) {
       const task = owner();
       if (task === null) throw noTask('waitUntil()');
       waitOn(task, promise);
     },
   }],
+  ['cloudflare:sockets', refusals('connect')],
+  ['cloudflare:email', { EmailMessage: refusedClass('EmailMessage') }],
+  ['cloudflare:node', refusals('handleAsNodeRequest', 'httpServerHandler')],
+  ['cloudflare:workflows', { NonRetryableError }],
   ['sallyport', sandbox],
 ]);

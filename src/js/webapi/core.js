@@ -31,6 +31,7 @@ import { policyDone } from './policy.js';
 import { containerDone } from './sandbox/calls.js';
 import { containerEnded, containerStarted, processEnded } from './sandbox/life.js';
 import { objectDone } from './namespace.js';
+import { nodeModule } from './node.js';
 import { instanceDestroy, instanceIdle } from './objects.js';
 
 delete Atomics.wait; // it would block the loop for ever
@@ -54,6 +55,7 @@ const globals = {
   reportError(e) {
     console.error(e);
   },
+  global: globalThis,
   self: globalThis,
 };
 for (const name of Object.keys(globals)) define(name, globals[name]);
@@ -105,6 +107,8 @@ Object.defineProperty(Crypto.prototype, 'DigestStream', {
   configurable: true, get: () => web().digestStream(),
 });
 lazily(() => native.lazy(3), ['URLPattern']);
+lazily(() => nodeModule('buffer'), ['Buffer']);
+lazily(() => ({ process: nodeModule('process') }), ['process']);
 
 const some = (object, names) => () => Object.fromEntries(names.map((n) => [n, object[n]]));
 const facts = (...names) => (o) => some(o, names)();

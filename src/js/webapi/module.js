@@ -9,6 +9,7 @@ import { bindModule, boundClasses } from './env.js';
 
 import { errorText } from './inspect.js';
 import { setLoading } from './task.js';
+import { nodeModule } from './node.js';
 import { setWorker } from './worker.js';
 
 export const STATIC = 0, NAMED = 1, DENIED = 2;
@@ -20,13 +21,24 @@ let exported = {};
 let awaits = null; // what a module with top-level await waits for; its error, when it is over
 
 function requireModule(name) {
-  if (name.startsWith('builtin:')) name = name.slice(8); // config/esbuild.c
+  if (name.startsWith('builtin:')) name = name.slice(8); // config/esbuild_argv.c
   if (name === 'exports') return (value) => {
     exported = value;
   };
-  const found = modules.get(name);
-  if (found === undefined) throw new Error(`Cannot find module '${name}'`);
+  const plain = name.endsWith('/') ? name.slice(0, -1) : name;
+  if (plain.startsWith('node:')) {
+    const found = nodeModule(plain.slice(5), { require: requireModule, isLowered });
+    if (found !== undefined) return found;
+  }
+  const found = modules.get(plain);
+  if (found === undefined) throw new Error(`Cannot find module '${name}': ${remedy(plain)}`);
   return { __esModule: true, default: found, ...found };
+}
+
+function remedy(name) {
+  if (name.startsWith('node:')) return 'Node has no module of that name that a Worker may import';
+  if (!name.startsWith('cloudflare:')) return 'a package is bundled when it is installed beside the Worker';
+  return `of these there are ${[...modules.keys()].filter((n) => n.startsWith('cloudflare:')).join(', ')}`;
 }
 
 // "file:line:column: Name: message" when the place is known. The stack's first frame has it.
@@ -36,8 +48,14 @@ export function placedError(e) {
   return frame === null ? text : `${frame[1]}: ${text.split('\n', 1)[0]}`;
 }
 
+let bundle = null;
+
+// Its `await`s are written as promises: config/esbuild_argv.c.
+const isLowered = () => String(bundle).includes('__async(');
+
 // null, or the text of what it threw. moduleLoaded follows, in a turn of its own.
 export function evaluateModule(fn) {
+  bundle = fn;
   const module = { exports: {} };
   setLoading(true);
   try {

@@ -29,7 +29,7 @@ export function isStub(value) {
 
 // What a call gives. An error that nobody has asked for yet is not reported at once, since the caller
 // may still await it, but when the caller's task ends.
-class RpcPromise extends Promise {
+export class RpcPromise extends Promise {
   static get [Symbol.species]() {
     return Promise;
   }
@@ -38,6 +38,7 @@ class RpcPromise extends Promise {
     this.claimed = true;
     return super.then(ok, bad);
   }
+  [Symbol.dispose]() {}
 }
 
 // An error nobody has claimed: work of the caller that reports it in the end.
@@ -391,6 +392,7 @@ function functionStub(fn, home) {
   const receiver = new LocalReceiver(fn, home);
   const stub = (...args) => invoke(receiver, [], args);
   stub.dup = () => stub;
+  stub[Symbol.dispose] = () => {};
   stubs.add(stub);
   return stub;
 }
@@ -400,3 +402,14 @@ function targetStub(target, home) {
   return makeStub(receiver, { __proto__: null });
 }
 
+// A stub made by hand, as cloudflare:workers has it.
+export class RpcStub {
+  constructor(target) {
+    if (typeof target === 'function') return functionStub(target, owner());
+    if (target instanceof RpcTarget) return targetStub(target, owner());
+    throw new TypeError('new RpcStub(): the target is neither a function nor an RpcTarget.');
+  }
+  static [Symbol.hasInstance](value) {
+    return isStub(value);
+  }
+}

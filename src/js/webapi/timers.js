@@ -155,7 +155,7 @@ export function setInterval(fn, delay = 0, ...args) {
   return timeout(callable(fn, 'setInterval'), delay, args, true);
 }
 export function setImmediate(fn, ...args) {
-  return startTimer(callable(fn, 'setImmediate'), 0, args);
+  return timeout(callable(fn, 'setImmediate'), 0, args, false);
 }
 export function clearTimeout(id) {
   clearTimer(id);

@@ -19,10 +19,13 @@ const char *__lsan_default_suppressions(void)
 static struct js *engine;
 static struct fake_host host;
 
+static const char env_json[] = "{\"vars\":{\"TEXT\":\"var\",\"OBJECT\":{}},\"secrets\":[\"S3\"]}";
+
 /* The page's text is "ok", or what failed. */
 static const char main_script[] =
     "const text = (list) => new Response(list.length === 0 ? 'ok' : list.join('\\n'));\n"
     "const pages = {\n"
+    "  nodeapi: async () => text(await runNodeApiTests()),\n"
     "  webapi: async () => text(await runWebApiTests()),\n"
     "  fixed: () => {\n"
     "    const { readable, writable } = new FixedLengthStream(5);\n"
@@ -54,7 +57,8 @@ static bool append_file(struct buf *out, const char *name)
 
 static struct js_version *load(const char *script, struct error *err)
 {
-    struct js_app app = {.name = SPAN_LIT("test"), .bundle = span_str(script)};
+    struct js_app app = {
+        .name = SPAN_LIT("test"), .bundle = span_str(script), .env = span_str(env_json)};
     struct js_version *v = js_load(engine, &app, &fake_host_table, &host, err);
     if (v != NULL) {
         js_loaded(v);
@@ -72,7 +76,9 @@ static int setup(void **state)
     engine = js_start(host.loop, &err);
     assert_non_null(engine);
     assert_true(append_file(&bundle, "webapi.js"));
+    assert_true(append_file(&bundle, "nodeapi.js"));
     assert_true(buf_append(&bundle, main_script, sizeof main_script));
+    snprintf(host.secret, sizeof host.secret, "s3cret");
     host.version = load(buf_span(&bundle).ptr, &err);
     if (host.version == NULL) {
         fail_msg("%s\n%s", err.text, host.log);
@@ -105,6 +111,12 @@ static void web_api(void **state)
     assert_string_equal(page("webapi")->body, "ok");
 }
 
+static void modules_of_node(void **state)
+{
+    (void)state;
+    assert_string_equal(page("nodeapi")->body, "ok");
+}
+
 static void a_fixed_length_is_told(void **state)
 {
     (void)state;
@@ -128,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(web_api),
+        cmocka_unit_test(modules_of_node),
         cmocka_unit_test(a_fixed_length_is_told),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
