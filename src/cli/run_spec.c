@@ -201,7 +201,7 @@ static int move_secrets(struct config *c, struct spec *s, const struct spec_stri
     s->secrets = c->secrets.items;
     s->secret_count = c->secrets.count;
     c->secrets = (struct secrets){NULL, 0};
-    for (size_t i = 0; c->dev_vars != NULL && i < taken->count; i++) {
+    for (size_t i = 0; i < taken->count; i++) {
         if (!spec_strings_add(&s->dev_vars_ours, taken->items[i])) {
             return -1;
         }

@@ -151,7 +151,7 @@ static int judge(struct watch *w, const struct inotify_event *e, struct error *e
             return 1;
         }
     }
-    return may_be_module(e->name) ? 1 : 0;
+    return may_be_module(e->name) || strcmp(e->name, ".dev.vars") == 0 ? 1 : 0;
 }
 
 /* Takes what is there; *counts says whether any of it does. */

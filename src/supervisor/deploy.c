@@ -191,9 +191,7 @@ void deploy_commit(struct supervisor *s, struct deploy *d)
     crontab_close(s->up->crontab);
     s->up->crontab = steal_ptr(&d->crontab);
     if (vars_moved) {
-        supervisor_dev_vars_close(s);
-        text_move(&spec->dev_vars, &d->dev_vars);
-        supervisor_dev_vars_watch(s);
+        supervisor_dev_vars_move(s, steal_ptr(&d->dev_vars));
     }
     runtimes_trial_keep(s->runtimes);
 }

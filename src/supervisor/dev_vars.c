@@ -177,6 +177,27 @@ int dev_vars_watch(struct loop *loop, const struct spec *spec, struct vault *vau
     return 0;
 }
 
+static void remember_one(void *vault, struct span name, struct span value)
+{
+    vault_put(vault, name, value, NULL);
+}
+
+void dev_vars_replace(struct dev_vars *was, struct dev_vars *now)
+{
+    static const struct secrets none;
+    if (now == NULL) {
+        if (was != NULL) {
+            vault_each(&was->last, remove_missing, &(struct removal){was, &none});
+        }
+        return;
+    }
+    vault_free(&now->last);
+    if (was != NULL) {
+        vault_each(&was->last, remember_one, &now->last);
+    }
+    settled(now);
+}
+
 void dev_vars_close(struct dev_vars *d)
 {
     if (d == NULL) {

@@ -19,6 +19,10 @@ typedef void (*dev_vars_fn)(void *arg, struct span name, struct span value, bool
 /* spec->dev_vars is the file; names in spec->dev_vars_ours are left alone. Both kept by pointer. */
 int dev_vars_watch(struct loop *loop, const struct spec *spec, struct vault *vault,
                    dev_vars_fn changed, void *arg, struct dev_vars **out, struct error *err);
+/* now stands in the place of was (either may be NULL: there was, or there is no file): what the old
+ * file said and the new one does not leaves the vault, what is new or different is put. The text of
+ * was's spec->dev_vars may be gone. */
+void dev_vars_replace(struct dev_vars *was, struct dev_vars *now);
 void dev_vars_close(struct dev_vars *d); /* NULL is allowed */
 
 #endif

@@ -166,10 +166,16 @@ void supervisor_dev_vars_watch(struct supervisor *s)
     }
 }
 
-void supervisor_dev_vars_close(struct supervisor *s)
+void supervisor_dev_vars_move(struct supervisor *s, char *path)
 {
-    dev_vars_close(s->dev_vars);
-    s->dev_vars = NULL;
+    struct dev_vars *was = steal_ptr(&s->dev_vars);
+    free(s->spec->dev_vars);
+    s->spec->dev_vars = path;
+    supervisor_dev_vars_watch(s);
+    if (path == NULL || s->dev_vars != NULL) {
+        dev_vars_replace(was, s->dev_vars);
+    }
+    dev_vars_close(was);
 }
 
 /* Last of a start: nothing waits for it but the sidecars, which are busy with themselves. */

@@ -77,7 +77,8 @@ int supervisor_serve(struct supervisor *s, const struct fleet_events *events, st
 int supervisor_namespaces(struct supervisor *s, struct error *err);
 /* What is edited in spec->dev_vars rotates. */
 void supervisor_dev_vars_watch(struct supervisor *s);
-void supervisor_dev_vars_close(struct supervisor *s);
+/* Another file is the one, or none; path is given. */
+void supervisor_dev_vars_move(struct supervisor *s, char *path);
 /* Says why and ends the loop. */
 void supervisor_fail(struct supervisor *s, int status, const char *why);
 

@@ -143,6 +143,8 @@ static void what_counts_ends_the_wait(void **state)
     assert_int_equal(watch_wait(&w, &err), 0);
     write_file(p, "util.tsx", "found before util.ts");
     assert_int_equal(watch_wait(&w, &err), 0);
+    write_file(p, ".dev.vars", "A=there was none");
+    assert_int_equal(watch_wait(&w, &err), 0);
     path_in(p, "app.ts", path);
     unlink(path);
     assert_int_equal(watch_wait(&w, &err), 0);

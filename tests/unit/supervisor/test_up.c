@@ -322,6 +322,50 @@ static void deploys(void **state)
     assert_non_null(strstr(text, "\"before\":{\"classes\":[],\"second\":true}"));
 }
 
+static void write_vars(const char *name, const char *vars, char path[128])
+{
+    snprintf(path, 128, "%s/%s", up.dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fchmod(fileno(f), 0600), 0);
+    assert_true(fputs(vars, f) >= 0);
+    fclose(f);
+}
+
+static void deploy_vars(const char *path)
+{
+    char body[512];
+    snprintf(body, sizeof body,
+             "{\"app\":{\"name\":\"n\",\"module\":true},\"bundle\":\"x\",\"map\":\"{}\","
+             "\"dev_vars\":%s%s%s}",
+             path != NULL ? "\"" : "", path != NULL ? path : "null", path != NULL ? "\"" : "");
+    assert_int_equal(ask("PUT", "app", body), 200);
+}
+
+/* `.dev.vars` may appear, be another, and go, with a deploy. */
+static void deploys_bring_their_secrets(void **state)
+{
+    char one[128];
+    char two[128];
+    (void)state;
+    write_vars(".dev.vars", "ONE=1\nKEPT=1\n", one);
+    write_vars("other.vars", "TWO=2\nKEPT=1\nSAME=3\n", two);
+    assert_int_equal(ask("PUT", "secrets/HAND", "put"), 200);
+    deploy_vars(one);
+    until("GET", "secrets", "", "{\"names\":[\"HAND\",\"ONE\",\"KEPT\"]}");
+    /* what was put by hand since is not put back by a file that says the same as before */
+    assert_int_equal(ask("PUT", "secrets/KEPT", "by hand"), 200);
+    deploy_vars(two);
+    until("GET", "secrets", "", "{\"names\":[\"HAND\",\"KEPT\",\"TWO\",\"SAME\"]}");
+    expect("instances/a/call/secret", "[]", 200, "{\"ONE\":\"\"}"); /* the last it was told */
+    /* it is that one that is watched now */
+    write_vars(".dev.vars", "NEVER=1\n", one);
+    write_vars("other.vars", "LATER=2\nKEPT=1\n", two);
+    until("GET", "secrets", "", "{\"names\":[\"HAND\",\"KEPT\",\"LATER\"]}");
+    deploy_vars(NULL);
+    until("GET", "secrets", "", "{\"names\":[\"HAND\"]}");
+}
+
 /* ---- start and end ---- */
 
 static void who_has_it_is_said(void **state)
@@ -435,6 +479,7 @@ int main(int argc, char **argv)
         WITH_DAEMON(an_alarm_outlives_a_kill),
         WITH_DAEMON(scheduled_is_run_by_hand),
         WITH_DAEMON(deploys),
+        WITH_DAEMON(deploys_bring_their_secrets),
         WITH_DAEMON(who_has_it_is_said),
         cmocka_unit_test(an_app_that_does_not_load_ends_it),
         WITH_DAEMON(nothing_is_left_at_the_end),
