@@ -103,7 +103,8 @@ void js_body_drop(struct js_version *v, const struct js_body *body)
     }
 }
 
-/* (fetch, task, base, flags, log, method|null, url|null, body, instance or 0, port) -> started */
+/* (fetch, task, base, flags, log, method|null, url|null, body, instance or null, port) -> started
+ */
 JS_NATIVE(js_native_fetch)
 {
     struct js_version *v = js_running(ctx);
@@ -120,9 +121,8 @@ JS_NATIVE(js_native_fetch)
         .url = js_text_latin1(ctx, argv[6], SLOT_URL, &ok),
         .redirect = (enum js_redirect)(flags & FLAG_REDIRECT),
     };
-    uint32_t instance = js_uint(ctx, argv[8]);
-    if (instance != 0) {
-        struct js_instance *inst = js_table_get(&v->instances, instance);
+    if (!JSValueIsNull(ctx, argv[8])) { /* a number that names none is not the world */
+        struct js_instance *inst = js_table_get(&v->instances, js_uint(ctx, argv[8]));
         f.sandbox = inst != NULL ? inst->owner : NULL;
         f.port = (uint16_t)js_uint(ctx, argv[9]);
         ok = ok && f.sandbox != NULL;

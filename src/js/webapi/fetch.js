@@ -144,6 +144,7 @@ export const NO_BODY = { kind: NONE, value: null, given: null };
 
 // target: null for the world, or {instance, port}: a server inside that instance's sandbox.
 function start(request, task, target) {
+  if (target !== null) target.instance.alive();
   const url = Request.ownUrl(request);
   const id = freeIds.length !== 0 ? freeIds.pop() : fetches.length;
   if (id > FETCHES_MAX) throw new Error('Too many fetches at once.');
@@ -172,7 +173,7 @@ function start(request, task, target) {
   const started = native.fetch(
     id, task.id, base === null ? 0 : base.task.id, flags, log === '' ? null : log,
     Request.ownMethod(request), url, body.value,
-    target === null ? 0 : target.instance.number, target === null ? 0 : target.port);
+    target === null ? null : target.instance.number, target === null ? 0 : target.port);
   if (body.given !== null) body.given.release();
   if (!started) {
     f.release();

@@ -22,7 +22,7 @@ const instances = [null];
 
 class Instance {
   constructor(number, id, name, className, cls) {
-    this.number = number;
+    this.number = number; // 0 once it is gone: C gives numbers anew
     this.id = id;
     this.name = name === '' ? undefined : name;
     this.className = className;
@@ -36,6 +36,15 @@ class Instance {
     this.alarms = new Set(); // promises of the alarms that are being set or deleted
     this.events = 0; // in all
     this.gone = false;
+  }
+  // What C is told; throws for one that is gone.
+  alive() {
+    if (this.gone) throw gone(this);
+    return this.number;
+  }
+  leave() {
+    this.gone = true;
+    this.number = 0;
   }
   // A job: one event, if it may.
   go() {
@@ -205,7 +214,7 @@ export function instanceCreate(number, id, name, task, cls, className, facts) {
     objectHere(instance);
     return text;
   } catch (e) {
-    instance.gone = true;
+    instance.leave();
     if (instance.task !== null) end(instance.task);
     throw e;
   }
@@ -215,7 +224,7 @@ export function instanceDestroy(number) {
   const instance = instances[number];
   if (!instance) return;
   instances[number] = undefined;
-  instance.gone = true;
+  instance.leave();
   objectGone(instance);
   const lost = [...instance.open, ...instance.queue];
   instance.open.clear();

@@ -14,11 +14,12 @@ export function policySet(object, method, args) {
   const instance = recordOf.get(object);
   if (instance === undefined) throw new Error(`${method}: not an instance that Sallyport made`);
   if (isConstructing(instance)) throw new Error(`${method}: not possible in the constructor`);
+  const number = instance.alive();
   const task = owner();
   if (task === null) throw noTask(method);
   while (args.length !== 0 && args[args.length - 1] === undefined) args.pop();
   const json = JSON.stringify(args);
-  return callBegin(task, (call) => native.policySet(call, instance.number, method, json, facts(object)));
+  return callBegin(task, (call) => native.policySet(call, number, method, json, facts(object)));
 }
 
 export function policyDone(call, error) {

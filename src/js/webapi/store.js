@@ -65,13 +65,12 @@ export function rangeOf(options, where) {
 export class Store {
   constructor(instance) {
     this.instance = instance;
-    this.number = instance.number;
     this.open = []; // transactions, the innermost last
     this.dead = false;
   }
   check() {
     if (this.dead) throw new Error('The object was reset: this storage is of its former life.');
-    return this.number;
+    return this.instance.alive();
   }
   get(key) {
     const bytes = native.storageGet(this.check(), keyOf(key));
@@ -156,10 +155,10 @@ export class Store {
     transaction.resolve();
     if (this.dead || transaction.undone) return undefined;
     if (!commit) {
-      native.storageRollback(this.number);
+      native.storageRollback(this.instance.number);
       return undefined;
     }
-    native.storageCommit(this.number);
+    native.storageCommit(this.instance.number);
     return transaction.alarm === undefined || this.stageAlarm(transaction.alarm) ? undefined : transaction.alarm;
   }
   undo(transaction) {
@@ -176,7 +175,7 @@ export class Store {
     for (let t = this.open.pop(); t !== undefined; t = this.open.pop()) {
       t.over = true;
       t.resolve();
-      if (!t.undone) native.storageRollback(this.number);
+      if (!t.undone) native.storageRollback(this.instance.number);
     }
     this.dead = true;
   }

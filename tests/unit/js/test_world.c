@@ -4,6 +4,8 @@
  */
 #include "tests/unit/js/fake_host.h"
 
+#include "js/engine.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,12 +132,76 @@ static void a_list_of_classes_that_is_none_is_refused(void **state)
     }
 }
 
+static struct js_instance *create(const char *id, uint32_t task)
+{
+    struct error err = {0};
+    struct buf facts;
+    buf_init(&facts, 1024);
+    struct js_instance_spec spec = {
+        .id = span_str(id), .class_name = SPAN_LIT("Box"), .task = task, .owner = &host};
+    struct js_instance *inst = js_instance_create(host.version, &spec, &facts, &err);
+    buf_free(&facts);
+    assert_non_null(inst);
+    return inst;
+}
+
+static const char *call(struct js_instance *inst, const char *method)
+{
+    memset(&host.calls, 0, sizeof host.calls);
+    js_call(inst, 2, span_str(method), SPAN_LIT("[]"));
+    fake_wait(&host, &host.calls[2].done);
+    assert_string_equal(host.calls[2].error, "");
+    fake_spin(&host);
+    return host.calls[2].result;
+}
+
+/* What code has kept of an object that is gone reaches no other, though its number is given anew.
+ */
+static void an_object_that_is_gone_is_nobody_else(void **state)
+{
+    (void)state;
+    load_well(
+        "const { Sandbox } = require('@cloudflare/sandbox');"
+        "let old;"
+        "const told = (e) => `${e.message}`.includes('gone') ? 'gone' : `${e}`;"
+        "exports.Box = class extends Sandbox {"
+        "  keep() { old = { self: this, storage: this.ctx.storage, container: this.ctx.container "
+        "}; return 'kept'; }"
+        "  async use() {"
+        "    const tries = [() => old.storage.get('k'), () => old.storage.setAlarm(4e12),"
+        "      () => old.storage.transactionSync(() => 1), () => old.storage.sql.exec('SELECT 1'),"
+        "      () => old.self.setAllowedHosts(['evil.example']), () => old.self.exec('true'),"
+        "      () => old.self.containerFetch('http://box/', 80)];"
+        "    const seen = [];"
+        "    for (const t of tries) {"
+        "      try { seen.push(`${await t()}`); } catch (e) { seen.push(told(e)); }"
+        "    }"
+        "    return seen.join();"
+        "  }"
+        "  alarm() {}"
+        "};");
+    struct js_instance *first = create("first", 10);
+    uint32_t number = first->number;
+    assert_string_equal(call(first, "keep"), "\"kept\"");
+    js_instance_destroy(first);
+    struct js_instance *second = create("second", 10);
+    assert_int_equal(second->number, number);
+    host.policy[0] = '\0';
+    host.fetch_count = 0;
+    assert_string_equal(call(second, "use"), "\"gone,gone,gone,gone,gone,gone,gone\"");
+    assert_string_equal(host.policy, "");
+    assert_int_equal(host.fetch_count, 0);
+    js_instance_destroy(second);
+    unload();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_answered_once),
         cmocka_unit_test(an_entry_that_fails_is_answered_and_ends_its_work),
         cmocka_unit_test(a_list_of_classes_that_is_none_is_refused),
+        cmocka_unit_test(an_object_that_is_gone_is_nobody_else),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -39,6 +39,7 @@ function inputOf(instance, data) {
 // -> {value, out, err}: value is the answer, out and err are Outputs or null. `began` is called
 // with it before the host can tell anything of what was begun.
 export function ask(instance, op, args, input = null, began = null) {
+  instance.alive();
   const task = owner() ?? instance.task ?? null;
   if (task === null) throw noTask(`The sandbox's ${op}`);
   const { kind, value } = inputOf(instance, input);
