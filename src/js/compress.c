@@ -109,7 +109,11 @@ JS_NATIVE(js_native_codec_pull)
     ssize_t n = codec_step(p->codec, &input, last, out, sizeof out);
     buf_consume(&p->input, buf_len(&p->input) - input.len);
     if (n > 0) {
-        return js_bytes(ctx, span_of((const char *)out, (size_t)n));
+        JSValueRef bytes = js_bytes(ctx, span_of((const char *)out, (size_t)n));
+        if (!JSValueIsNull(ctx, bytes)) {
+            return bytes;
+        }
+        n = -ENOMEM; /* null would be the end */
     }
     if (n == 0 && !last) {
         return JSValueMakeUndefined(ctx);

@@ -3,6 +3,8 @@
  */
 #include "js/natives.h"
 
+#include "js/utf8.h"
+
 /* (call, task, op, namespace, key, value|null, options|null) -> false when it does not fit */
 JS_NATIVE(js_native_kv)
 {
@@ -60,7 +62,10 @@ JS_NATIVE(js_native_log)
     struct js_instance *inst = js_table_get(&v->instances, js_uint(ctx, argv[1]));
     struct span text = js_text_utf8(ctx, argv[2], 0, NULL);
     if (text.ptr != NULL) {
-        text.len = text.len < JS_LOG_MAX ? text.len : JS_LOG_MAX;
+        if (text.len > JS_LOG_MAX) {
+            text.len = JS_LOG_MAX;
+            text.len -= js_utf8_incomplete(text);
+        }
         v->host->log(v->arg, inst != NULL ? inst->owner : NULL,
                      (enum js_log_level)js_uint(ctx, argv[0]), text);
     }

@@ -93,12 +93,12 @@ void js_log_exception(struct js_version *v, const char *what, JSValueRef excepti
     buf_init(&text, JS_LOG_MAX);
     JSStringRef s = JSValueToStringCopy(v->ctx, exception, NULL);
     buf_appendf(&text, "%s: ", what);
+    if (s == NULL || !js_append_utf8(v->ctx, JSValueMakeString(v->ctx, s), &text)) {
+        buf_append_str(&text, s != NULL ? "an error too long to be shown"
+                                        : "an error that cannot be read");
+    }
     if (s != NULL) {
-        JSValueRef value = JSValueMakeString(v->ctx, s);
-        js_append_utf8(v->ctx, value, &text);
         JSStringRelease(s);
-    } else {
-        buf_append_str(&text, "an error that cannot be read");
     }
     v->host->log(v->arg, NULL, JS_LOG_ERROR, buf_span(&text));
     buf_free(&text);

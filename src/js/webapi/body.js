@@ -8,6 +8,8 @@ import { viewOf } from './views.js';
 
 export const NONE = 0, REQUEST = 1, RESPONSE = 2, BYTES = 3, SOURCE = 4;
 
+const WHOLE_MAX = 128 * 1024 * 1024; // bytes of a body that is read as a whole
+
 let streamsModule = null;
 export function streams() {
   if (streamsModule === null) {
@@ -229,8 +231,10 @@ async function readAll(state) {
     return state.bytes();
   }
   let next;
+  let give = state; // has cancel()
   if (state.kind === SOURCE) {
     const reader = state.stream.getReader();
+    give = reader;
     next = async () => {
       const { done, value } = await reader.read();
       return done ? null : toBytes(value);
@@ -247,6 +251,10 @@ async function readAll(state) {
     if (chunk === null) break;
     chunks.push(chunk);
     size += chunk.length;
+    if (size > WHOLE_MAX) { // the sender's choice, and decoding may have made much of little
+      give.cancel()?.catch(() => {});
+      throw new TypeError('Memory limit exceeded before EOF.');
+    }
   }
   if (chunks.length === 1) return chunks[0];
   const all = new Uint8Array(size);

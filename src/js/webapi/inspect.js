@@ -1,7 +1,8 @@
 // What console.log prints of a value, in node's manner; bounded in depth, items and length. Getters
 // are named, not run: a secret of env does not come out by printing env.
 
-const DEPTH = 3, ITEMS = 100, STRING = 10000, LINE = 76;
+const DEPTH = 3, ITEMS = 100, STRING = 10000, LINE = 76, CAUSES = 8;
+const TEXT = 100000; // characters of one value, about: what comes after them is left out
 
 // An error that came over RPC has no stack of the place where it was thrown; the log shows that one.
 const origins = new WeakMap();
@@ -9,24 +10,31 @@ export function rememberOrigin(copy, original) {
   if (original instanceof Error) origins.set(copy, original);
 }
 
-export function errorText(e, map = true) {
-  if (origins.has(e)) return errorText(origins.get(e), map);
-  let name, message, stack, code;
+function cutText(text) {
+  return text.length > STRING ? `${text.slice(0, STRING)}…` : text;
+}
+
+export function errorText(e, depth = 0, seen = []) {
+  while (origins.has(e)) e = origins.get(e);
+  let name, message, stack, cause;
   try {
-    if (!(e instanceof Error)) return inspect(e);
-    name = `${e.name}`;
-    message = `${e.message}`;
+    if (typeof e === 'string') return cutText(e);
+    if (!(e instanceof Error)) return inspect(e, depth, seen);
+    if (seen.includes(e)) return '[Circular]';
+    name = cutText(`${e.name}`);
+    message = cutText(`${e.message}`);
     stack = `${e.stack ?? ''}`;
-    code = e.cause === undefined ? '' : `\n  [cause]: ${errorText(e.cause, map)}`;
+    if (e.cause === undefined) cause = '';
+    else cause = `\n  [cause]: ${depth < CAUSES ? errorText(e.cause, depth + 1, [...seen, e]) : '…'}`;
   } catch {
     return 'an error that cannot be read';
   }
   const head = message === '' ? name : `${name}: ${message}`;
-  return head + (map ? native.mapStack(stack) : '') + code;
+  return head + native.mapStack(stack) + cause;
 }
 
 function quote(text) {
-  const cut = text.length > STRING ? `${text.slice(0, STRING)}…` : text;
+  const cut = cutText(text);
   const q = !cut.includes("'") ? "'" : !cut.includes('"') ? '"' : '`';
   return q + JSON.stringify(cut).slice(1, -1).replaceAll('\\"', '"') + q;
 }
@@ -50,11 +58,13 @@ function wrap(open, parts, close) {
   return `${open}\n  ${parts.join(',\n').replaceAll('\n', '\n  ')}\n${close}`;
 }
 
+let left = TEXT; // of the value that is shown
+
 function bounded(list, each) {
   const parts = [];
   let n = 0;
   for (const item of list) {
-    if (n++ >= ITEMS) break;
+    if (n++ >= ITEMS || left <= 0) break;
     parts.push(each(item));
   }
   return parts;
@@ -71,7 +81,7 @@ function className(value) {
 }
 
 function inspectObject(value, depth, seen) {
-  if (value instanceof Error) return errorText(value);
+  if (value instanceof Error) return errorText(value, depth, seen);
   const name = className(value);
   if (typeof value === 'function') {
     const isClass = /^class\b/.test(Function.prototype.toString.call(value));
@@ -115,19 +125,26 @@ function described(value) {
   return null;
 }
 
-export function inspect(value, depth = 0, seen = []) {
+function inspectValue(value, depth) {
   if (typeof value === 'string') return depth === 0 ? value : quote(value);
   if (value === null) return 'null';
-  if (typeof value === 'object' || typeof value === 'function') {
+  if (typeof value === 'bigint') return `${value}n`;
+  if (Object.is(value, -0)) return '-0';
+  return String(value);
+}
+
+export function inspect(value, depth = 0, seen = []) {
+  if (depth === 0) left = TEXT;
+  if (value !== null && (typeof value === 'object' || typeof value === 'function')) {
     try {
       return inspectObject(value, depth, seen);
     } catch {
       return '[an object that cannot be shown]';
     }
   }
-  if (typeof value === 'bigint') return `${value}n`;
-  if (Object.is(value, -0)) return '-0';
-  return String(value);
+  const text = inspectValue(value, depth);
+  left -= text.length;
+  return text;
 }
 
 // console.log('%s is %d', …) and plain lists.

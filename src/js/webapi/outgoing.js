@@ -40,7 +40,11 @@ export async function streamPull(number) {
       }
       const bytes = toBytes(value);
       if (bytes.length === 0) continue;
-      if (!native.streamPush(number, bytes)) s.reader.cancel().catch(() => {});
+      if (!native.streamPush(number, bytes)) { // it is closed, or the chunk has no place in memory
+        s.ended = true;
+        native.streamFail(number);
+        s.reader.cancel().catch(() => {});
+      }
       return;
     }
   } catch (e) {

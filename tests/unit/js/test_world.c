@@ -171,7 +171,7 @@ static void an_object_that_is_gone_is_nobody_else(void **state)
         "    const tries = [() => old.storage.get('k'), () => old.storage.setAlarm(4e12),"
         "      () => old.storage.transactionSync(() => 1), () => old.storage.sql.exec('SELECT 1'),"
         "      () => old.self.setAllowedHosts(['evil.example']), () => old.self.exec('true'),"
-        "      () => old.self.containerFetch('http://box/', 80)];"
+        "      () => old.container.getTcpPort(80).fetch('http://box/')];"
         "    const seen = [];"
         "    for (const t of tries) {"
         "      try { seen.push(`${await t()}`); } catch (e) { seen.push(told(e)); }"
@@ -195,6 +195,85 @@ static void an_object_that_is_gone_is_nobody_else(void **state)
     unload();
 }
 
+static size_t error_len;
+
+static void note_error(void *arg, uint32_t task, const struct js_result *res)
+{
+    error_len = res->error.len;
+    fake_host_table.done(arg, task, res);
+}
+
+/* What is written of an error is bounded, whatever it is made of. */
+static void errors_have_an_end(void **state)
+{
+    (void)state;
+    static const char *const makes[] = {
+        "const e = new Error('m'.repeat(1e6)); e.cause = e; return e;",
+        "let e = new Error('last'); for (let i = 0; i < 1e5; i++) e = new Error(`m${i}`, { cause: "
+        "e });"
+        "return e;",
+        "const o = {}; o.e = new Error('x', { cause: o }); return o.e;",
+        "const o = { e: new Error('x') }; o.e.cause = { o, s: 's'.repeat(1e6) }; return o;",
+        "const row = Array(100).fill('s'.repeat(1e4)); return "
+        "Array(100).fill(Array(100).fill(row));",
+        "const e = new Error('x'); Object.defineProperty(e, 'stack', { value: "
+        "'f@u:1:1\\n'.repeat(1e6) });"
+        "return e;",
+    };
+    for (size_t i = 0; i < sizeof makes / sizeof makes[0]; i++) {
+        char bundle[512];
+        snprintf(bundle, sizeof bundle,
+                 "exports.default = { fetch() { throw (() => { %s })(); } };", makes[i]);
+        load_well(bundle);
+        struct js_host table = fake_host_table;
+        table.done = note_error;
+        host.version->host = &table;
+        while (host.version->warm_timer != NULL) {
+            fake_spin(&host);
+        }
+        error_len = 0;
+        assert_int_equal(serve(1)->kind, JS_RESULT_ERROR);
+        assert_in_range(error_len, 1, 400000);
+        unload();
+    }
+}
+
+/* A body that is read as a whole is as long as its sender makes it, up to a point. */
+static void a_body_without_end_is_not_taken_in(void **state)
+{
+    (void)state;
+    load_well("exports.default = { async fetch() {"
+              "  const r = await fetch('https://a.example/');"
+              "  return new Response(await r.text().then((t) => `${t.length}`, (e) => `${e}`));"
+              "} };");
+    static const size_t limit = 128u * 1024 * 1024;
+    char *body = calloc(limit + 1, 1);
+    assert_non_null(body);
+    host.response_body = body;
+    host.response_len = limit;
+    assert_string_equal(serve(1)->body, "134217728");
+    host.response_len = limit + 1;
+    memset(&host.results[1], 0, sizeof host.results[1]);
+    assert_string_equal(serve(1)->body, "TypeError: Memory limit exceeded before EOF.");
+    host.response_len = 0;
+    unload();
+    free(body);
+}
+
+/* The reader is told; it does not wait for what cannot come. */
+static void a_chunk_that_does_not_fit_breaks_its_body(void **state)
+{
+    (void)state;
+    load_well("exports.default = { fetch: () => new Response(new ReadableStream({"
+              "  start(c) { c.enqueue(new Uint8Array(128 * 1024 * 1024 + 1)); },"
+              "})) };");
+    struct fake_result *r = serve(1);
+    fake_wait(&host, &r->body_ended);
+    assert_true(r->body_broken);
+    fake_spin(&host);
+    unload();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +281,9 @@ int main(void)
         cmocka_unit_test(an_entry_that_fails_is_answered_and_ends_its_work),
         cmocka_unit_test(a_list_of_classes_that_is_none_is_refused),
         cmocka_unit_test(an_object_that_is_gone_is_nobody_else),
+        cmocka_unit_test(errors_have_an_end),
+        cmocka_unit_test(a_body_without_end_is_not_taken_in),
+        cmocka_unit_test(a_chunk_that_does_not_fit_breaks_its_body),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
