@@ -252,6 +252,8 @@ SCOPE = {
     "digest": "crypto.subtle.digest('SHA-256', new Uint8Array(2))",
     "key": "crypto.subtle.importKey('raw', new Uint8Array(16), 'AES-GCM', true, ['encrypt'])",
     "new key": "crypto.subtle.generateKey({ name: 'AES-GCM', length: 128 }, true, ['encrypt'])",
+    "stream_body": "new Request('http://a/', { method: 'POST', body: new ReadableStream(), duplex: 'half' })",
+    "stream_response": "new Response(new ReadableStream())",
     "promise": "Promise.resolve(3)", "stream": "new ReadableStream({})", "transform": "new TransformStream()",
     "blob": "new Blob(['x'])", "form": "new FormData()", "url": "new URL('http://a/')", "date": "Date.now()",
     "encoder": "new TextEncoder().encode('x')", "clone": "structuredClone({ a: 1 })", "eval": "eval('1')",

@@ -1,7 +1,7 @@
 // Bodies: native ones that only C holds until someone reads them, bytes, and streams. Request and
 // Response keep theirs in a BodySlot.
 
-import { enter, otherRequest, refuseLoading } from './task.js';
+import { enter, loading, otherRequest, refuseLoading } from './task.js';
 import { URLSearchParams } from './url.js';
 import { Blob, FormData, formParse, formWrite } from './form.js';
 import { viewOf } from './views.js';
@@ -188,7 +188,8 @@ function typed(type, state) {
 // The state of what a constructor was given.
 export function extractBody(init) {
   if (init === null || init === undefined) return typed(null, null);
-  refuseLoading();
+  // A module may ask at its load whether a body may be a stream; libraries do.
+  if (loading && !(typeof init === 'object' && init instanceof streams().ReadableStream)) refuseLoading();
   if (typeof init === 'string') return typed('text/plain;charset=UTF-8', new BytesBody(init));
   if (init instanceof URLSearchParams) {
     return typed('application/x-www-form-urlencoded;charset=UTF-8', new BytesBody(`${init}`));
