@@ -78,6 +78,7 @@ export class Sleepy extends Web {
   sleepAfter = 1;
   async onActivityExpired() { tell(this, "expired"); await super.onActivityExpired(); }
 }
+export class Dozes extends Sandbox { sleepAfter = 1; }
 export class Raw extends DurableObject {
   async go(name) { return RAW[name](this.ctx.container); }
 }
@@ -239,6 +240,40 @@ const tests = {
     let left = 1; for (let i = 0; i < 200 && left !== 0; i++) { left = Number((await box.exec("pgrep -fc '^sleep 321[.]5'")).stdout); if (left) await scheduler.wait(20); }
     return { seen, same: [r.stdout, r.stderr], bytes: bytes.stdout, lost: [lost.success, lost.exitCode, lost.stderr], where: where.stdout, left };
   },
+  watch: async ({ box }) => {
+    await box.exec("mkdir -p /workspace/w/old /workspace/w/node_modules /workspace/out; echo 1 > /workspace/w/old/a");
+    const read = async (options, command, last) => {
+      const stream = await box.watch("/workspace/w", options);
+      await box.exec(command, { cwd: "/workspace/w" });
+      const all = [];
+      for await (const e of parseSSEStream(stream)) {
+        const line = e.type === "event" ? `${e.eventType} ${e.path}${e.isDirectory ? "/" : ""}` : e.type;
+        if (line !== all.at(-1)) all.push(line); // a write may be told of more than once
+        if (line.endsWith(last)) break;
+      }
+      return all;
+    };
+    const r = [
+      await read({}, "echo 2 >> old/a; mkdir node_modules/n; echo n > node_modules/n/x; mv old/a old/b; rm old/b; rmdir old; mkdir end1", "/end1/"),
+      await read({}, "mkdir stay; echo 1 > stay/kept; mv stay stayed; mkdir new; echo 3 > new/late; mv new moved; echo 4 > moved/late; mv moved ../out; echo 5 > ../out/moved/late; mkdir end2", "/end2/"),
+      await read({ recursive: false }, "mkdir flat; echo x > flat/x; mkdir end3", "/end3/"),
+      await read({ include: ["*.ts"] }, "mkdir -p deep/er; echo x > deep/x.js; echo x > deep/er/x.ts", "/x.ts"),
+      await read({}, "cd ..; rm -r w", "stopped"),
+    ];
+    const session = await box.createSession({ id: "watching" });
+    await box.writeFile("/workspace/one", "1");
+    const [first] = [await session.watch("one")];
+    const one = first.getReader();
+    const watching = new TextDecoder().decode((await one.read()).value);
+    await box.exec("echo 2 > /workspace/one");
+    const changed = new TextDecoder().decode((await one.read()).value);
+    await one.cancel();
+    let left = 1;
+    for (let i = 0; i < 200 && left !== 0; i++) { left = Number((await box.exec("pgrep -xc agent || true")).stdout) - 1; if (left) await scheduler.wait(20); }
+    return { r, watching: JSON.parse(watching.slice(6)), changed: JSON.parse(changed.slice(6)), left,
+      failures: [await failure(() => box.watch("/workspace/nope")), await failure(() => box.watch("/workspace", { include: ["a"], exclude: ["b"] })),
+        await failure(() => box.watch("/workspace", { include: ["[a]"] })), await failure(() => box.watch(""))] };
+  },
   start: async ({ web }) => {
     await web.startAndWaitForPorts();
     return [await web.getState(), await web.told()];
@@ -275,6 +310,13 @@ const tests = {
   sleepyTold: async ({ env }) => { const s = getContainer(env.SLEEPY, "s1"); return [(await s.getState()).status, await s.told()]; },
   rawExec: ({ env }) => env.RAW.getByName("r").go("exec"),
   rawPort: ({ env }) => env.RAW.getByName("r").go("port"),
+  abandoned: async ({ env }) => {
+    const reader = (await getSandbox(env.DOZES, "d1").watch("/workspace")).getReader();
+    await reader.read();
+    reader.read().catch(() => {}); // still open when this request is over
+    return "left";
+  },
+  dozes: async ({ env }) => (await getSandbox(env.DOZES, "d1").getState()).status,
   keep: async ({ env }) => {
     const box = getSandbox(env.BOX, "kept");
     await box.setKeepAlive(true); await box.setSleepAfter(1);
@@ -362,7 +404,7 @@ FAILURES = {
 
 @pytest.fixture
 def daemon(user, up):
-    return up(write_worker(user, CODE, bindings={"BOX": "Box", "WEB": "Web", "ENDS": "Ends", "DEAF": "Deaf", "SLEEPY": "Sleepy",
+    return up(write_worker(user, CODE, bindings={"BOX": "Box", "WEB": "Web", "ENDS": "Ends", "DEAF": "Deaf", "SLEEPY": "Sleepy", "DOZES": "Dozes",
                                                  "RAW": "Raw"}))
 
 
@@ -413,6 +455,27 @@ def test_commands_environments_sessions(daemon):
     assert got["seen"] == [f"{n} {c}{i}" for i in (1, 2, 3) for n, c in (("stdout", "o"), ("stderr", "e"))], got
     assert got["same"] == ["o1\no2\no3\n", "e1\ne2\ne3\n"] and got["bytes"] == "/wAB" and got["where"] == "/usr\n", got
     assert got["lost"] == [False, 1, "Failed to change directory to '/nonexistent'\n"] and got["left"] == 0, got
+
+
+def test_watch(daemon):
+    got = daemon.get("/watch").json
+    w = "/workspace/w"
+    assert got["r"][0] == ["watching", f"modify {w}/old/a", f"move_from {w}/old/a", f"move_to {w}/old/b", f"delete {w}/old/b",
+                           f"delete {w}/old/", f"create {w}/end1/"], got["r"][0]
+    moves = got["r"][1]  # how soon new folders are watched is chance: what they hold is told of under one name or the other
+    assert [line for line in moves if line.endswith("/")] == [
+        f"create {w}/stay/", f"move_from {w}/stay/", f"move_to {w}/stayed/", f"create {w}/new/", f"move_from {w}/new/", f"move_to {w}/moved/", f"move_from {w}/moved/", f"create {w}/end2/"], moves
+    late = [i for i, line in enumerate(moves) if line.endswith("/late")]
+    assert max(late, default=0) < moves.index(f"move_from {w}/moved/"), moves
+    assert any(line.endswith("/kept") for line in moves), moves
+    assert got["r"][2] == ["watching", f"create {w}/flat/", f"create {w}/end3/"], got["r"][2]
+    assert got["r"][3] == ["watching", f"create {w}/deep/er/x.ts"], got["r"][3]
+    assert got["r"][4][0] == "watching" and got["r"][4][-1] == "stopped", got["r"][4]
+    assert sorted(got["watching"]) == ["path", "type", "watchId"] and got["watching"]["path"] == "/workspace/one", got
+    assert sorted(got["changed"]) == ["eventType", "isDirectory", "path", "timestamp", "type"], got
+    assert (got["changed"]["eventType"], got["changed"]["path"]) == ("modify", "/workspace/one"), got
+    assert got["left"] == 0, "the agent's watch outlived its stream"
+    assert [f["name"] for f in got["failures"]] == ["FileNotFoundError", *["ValidationFailedError"] * 3], got["failures"]
 
 
 def test_http_into_the_sandbox(daemon):
@@ -483,6 +546,11 @@ def test_an_idle_container_sleeps(daemon):
 
     wait_for(asleep, 15, "its sleep")
     assert [w[0] for w in told] == ["start", "expired", "stop"], told
+
+
+def test_a_watch_that_nobody_reads_any_more_keeps_nothing_awake(daemon):
+    assert daemon.get("/abandoned").json == "left"
+    wait_for(lambda: daemon.get("/dozes").json == "stopped", 15, "its sleep")
 
 
 def test_schedules(daemon):

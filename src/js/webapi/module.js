@@ -5,7 +5,7 @@ import { modules } from './builtins.js';
 import { Container, assigned } from './container.js';
 import { Sandbox } from './sandbox.js';
 import { exportAll, isEntrypointClass } from './entrypoints.js';
-import { bindModule, boundClasses } from './env.js';
+import { bindModule, boundClasses, noLocalForm } from './env.js';
 
 import { errorText } from './inspect.js';
 import { setLoading } from './task.js';
@@ -31,7 +31,10 @@ function requireModule(name) {
     if (found !== undefined) return found;
   }
   const found = modules.get(plain);
-  if (found === undefined) throw new Error(`Cannot find module '${name}': ${remedy(plain)}`);
+  if (found === undefined) {
+    throw /^@cloudflare\/(sandbox|containers)\//.test(plain)
+      ? noLocalForm(`The module '${name}'`) : new Error(`Cannot find module '${name}': ${remedy(plain)}`);
+  }
   return { __esModule: true, default: found, ...found };
 }
 

@@ -10,6 +10,7 @@ import { PORT_HEADER } from './sandbox/names.js';
 import * as processes from './sandbox/process.js';
 import { ExecutionSession, NOT_IN_SESSIONS, checkName, createSession, deleteSession,
   refuseOn, setSessionEnv } from './sandbox/session.js';
+import { checkChanges, watch } from './sandbox/watch.js';
 
 // Milliseconds that setContainerTimeouts takes.
 const TIMEOUTS = {
@@ -106,7 +107,10 @@ export class Sandbox extends Container {
     return files.exists(...inSession(this, sessionId), path);
   }
   async checkChanges(path, options = undefined) {
-    return files.checkChanges(...inOptions(this, options), path, options);
+    return checkChanges(...inOptions(this, options), path, options);
+  }
+  async watch(path, options = undefined) {
+    return watch(...inOptions(this, options), path, options);
   }
   async gitCheckout(repoUrl, options = undefined) {
     return gitCheckout(...inOptions(this, options), repoUrl, options);

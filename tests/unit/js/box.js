@@ -335,9 +335,20 @@ const TESTS = {
     equal((await self.checkChanges(`${dir}/w`, { since: first.version })).status, 'unchanged', 'excluded');
     await self.exec(`echo 22 > ${dir}/w/a`);
     equal((await self.checkChanges(`${dir}/w`, { since: first.version })).status, 'changed');
-    equal((await self.checkChanges(`${dir}/w`, { since: 'older-x' })).reason, 'restarted');
+    const older = `${'0'.repeat(8)}-${'0'.repeat(32)}`;
+    equal((await self.checkChanges(`${dir}/w`, { since: older })).reason, 'restarted');
+    await fails(self.checkChanges(dir, { since: 'x' }), /since must be a version/, 'ValidationFailedError');
+    for (const bad of [{ exclude: ['{a}'] }, { include: 'a' }, { include: [1] }, { exclude: [' '] }]) {
+      await fails(self.checkChanges(dir, bad), /clude/, 'ValidationFailedError');
+    }
+    await self.exec(`mkdir -p ${dir}/g/a/b; echo 1 > ${dir}/g/a/b/x.ts; echo 1 > ${dir}/g/y.js`);
+    const only = async (options) => (await self.checkChanges(`${dir}/g`, options)).version;
+    equal(await only({ include: ['*.ts'] }), await only({ include: ['*.ts'] }));
+    const [deep, flat] = [await only({ include: ['a/**/x.ts'] }), await only({ include: ['a/*.ts'] })];
+    await self.exec(`echo 22 > ${dir}/g/a/b/x.ts`);
+    ok(deep !== await only({ include: ['a/**/x.ts'] }), '** spans folders');
+    equal(flat, await only({ include: ['a/*.ts'] }), '* does not');
     await fails(self.checkChanges(dir, { include: ['a'], exclude: ['b'] }), /cannot be used together/);
-    await fails(self.watch(dir), /sandbox\.watch\(\) has no local form/);
   },
   async git(self, sandbox, dir) {
     await self.exec(`git init -q -b trunk ${dir}/o; cd ${dir}/o; echo 1 > f; git add f;
@@ -460,7 +471,7 @@ const TESTS = {
   },
   async refusals(self, sandbox) {
     for (const name of ['exposePort', 'unexposePort', 'getExposedPorts', 'validatePortToken', 'mountBucket', 'createBackup',
-      'restoreBackup', 'createCodeContext', 'runCode', 'watch']) {
+      'restoreBackup', 'createCodeContext', 'runCode']) {
       await fails(sandbox[name](1), new RegExp(`sandbox\\.${name}\\(\\) has no local form`));
     }
     await fails((async () => sandbox.wsConnect())(), /sandbox\.wsConnect\(\) has no local form/);

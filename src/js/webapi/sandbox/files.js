@@ -3,7 +3,6 @@
 import { streams, toBytes } from '../body.js';
 import { TextDecoder } from '../encoding.js';
 import { enter, owner } from '../task.js';
-import { asInstance } from './calls.js';
 import { sandboxError } from './errors.js';
 import { lifeOf } from './life.js';
 import { mimeOf, isTextType } from './mime.js';
@@ -22,7 +21,7 @@ const ERRNO = {
 };
 const WHAT = {
   read: 'file.read', write: 'file.write', stat: 'file.stat', list: 'directory.list', mkdir: 'directory.create',
-  delete: 'file.delete', rename: 'file.rename', move: 'file.move', exists: 'file.stat',
+  delete: 'file.delete', rename: 'file.rename', move: 'file.move', exists: 'file.stat', watch: 'file.watch',
 };
 
 function pathOf(path) {
@@ -32,7 +31,7 @@ function pathOf(path) {
   return path;
 }
 
-function fileError(call, path, line) {
+export function fileError(call, path, line) {
   const found = /^(E[A-Z0-9]+): ([\s\S]*)$/.exec(line);
   const code = found === null ? 'FILESYSTEM_ERROR' : ERRNO[found[1]] ?? 'FILESYSTEM_ERROR';
   return sandboxError(code, line === '' ? `${call} ${path} failed` : line, {
@@ -40,7 +39,7 @@ function fileError(call, path, line) {
   });
 }
 
-function start(instance, session, call, paths, flags, input) {
+export function start(instance, session, call, paths, flags, input) {
   const file = [call, ...paths.map(pathOf), ...flags];
   return run(instance, { file, session: session === NO_SESSION ? undefined : session }, input);
 }
@@ -89,7 +88,7 @@ async function fileCall(instance, session, call, paths, flags = [], input = null
 
 const now = () => new Date().toISOString();
 
-async function stat(instance, session, path) {
+export async function stat(instance, session, path) {
   return JSON.parse(decoder()(await fileCall(instance, session, 'stat', [path]), true));
 }
 
@@ -274,7 +273,7 @@ function fileInfo(root, entry) {
   };
 }
 
-async function entriesOf(instance, session, path, recursive, hidden) {
+export async function entriesOf(instance, session, path, recursive, hidden) {
   const flags = [...(recursive ? ['recursive'] : []), ...(hidden ? ['hidden'] : [])];
   const text = decoder()(await fileCall(instance, session, 'list', [path], flags), true);
   return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
@@ -285,46 +284,4 @@ export async function listFiles(instance, session, path, options) {
     instance, session, path, options?.recursive === true, options?.includeHidden === true);
   const files = entries.map((entry) => fileInfo(path, entry));
   return { success: true, path, files, count: files.length, timestamp: now() };
-}
-
-// -- what changed -------------------------------------------------------------------------------
-
-const EXCLUDED = ['.git', 'node_modules', '.DS_Store'];
-
-function globOf(pattern) {
-  const text = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*+/g, '[^/]*').replace(/\?/g, '[^/]');
-  return new RegExp(`^${text}$`);
-}
-
-function filterOf(options) {
-  if (options?.include !== undefined && options?.exclude !== undefined) {
-    throw sandboxError('VALIDATION_FAILED', 'include and exclude cannot be used together.');
-  }
-  const include = options?.include?.map(globOf);
-  const exclude = (options?.exclude ?? EXCLUDED).map(globOf);
-  return (name) => {
-    const parts = name.split('/');
-    if (include !== undefined) return include.some((g) => g.test(name) || g.test(parts[parts.length - 1]));
-    return !exclude.some((g) => g.test(name) || parts.some((p) => g.test(p)));
-  };
-}
-
-// The version is the sandbox's start and a digest of names, sizes and times below the path.
-export async function checkChanges(instance, session, path, options) {
-  const wanted = filterOf(options);
-  const facts = await stat(instance, session, path);
-  const entries = facts.type === 'directory'
-    ? await entriesOf(instance, session, path, options?.recursive !== false, true) : [{ ...facts, name: '' }];
-  const lines = entries.filter((e) => wanted(e.name))
-    .map((e) => `${e.name}\0${e.type}\0${e.size}\0${e.mtime_ms}\0${e.mode}`).sort();
-  const digest = await asInstance(instance, () => globalThis.crypto.subtle.digest(
-    'SHA-256', native.utf8Encode(`${JSON.stringify(options?.include ?? options?.exclude ?? null)}\n${lines.join('\n')}`)));
-  const hex = [...new Uint8Array(digest).subarray(0, 16)].map((b) => b.toString(16).padStart(2, '0')).join('');
-  const version = `${lifeOf(instance).startId}-${hex}`;
-  const since = options?.since;
-  if (since !== undefined && `${since}`.split('-')[0] !== version.split('-')[0]) {
-    return { success: true, status: 'resync', reason: 'restarted', version, timestamp: now() };
-  }
-  const status = since === undefined || since === version ? 'unchanged' : 'changed';
-  return { success: true, status, version, timestamp: now() };
 }

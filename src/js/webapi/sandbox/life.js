@@ -209,7 +209,7 @@ class Life {
   #due() {
     this.timer = null;
     if (!this.running || this.keepAlive) return;
-    if (this.inflight !== 0 || this.processes.size !== 0) this.deadline = native.now() + this.sleepMs();
+    if (this.inflight !== 0 || [...this.processes.values()].some((p) => p.isUsed())) this.deadline = native.now() + this.sleepMs();
     if (native.now() < this.deadline) {
       this.#arm(this.deadline);
       return;

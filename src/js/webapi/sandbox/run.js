@@ -48,6 +48,10 @@ export class Running {
     this.err?.processEnded();
     this.resolve({ how, number });
   }
+  // Whether it keeps the sandbox awake.
+  isUsed() {
+    return true;
+  }
   // A process that has ended already is no error.
   async kill(signal) {
     if (this.how !== null) return;

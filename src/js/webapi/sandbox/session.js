@@ -12,6 +12,7 @@ import { lifeOf } from './life.js';
 import * as processes from './process.js';
 import { ensureSession, envOf, isSessionThere, timeoutOf } from './run.js';
 import { noLocalForm } from '../env.js';
+import { checkChanges, watch } from './watch.js';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -110,7 +111,8 @@ const METHODS = {
   moveFile: (i, s, from, to) => files.moveFile(i, s, from, to),
   listFiles: (i, s, path, options) => files.listFiles(i, s, path, options),
   exists: (i, s, path) => files.exists(i, s, path),
-  checkChanges: (i, s, path, options) => files.checkChanges(i, s, path, options),
+  watch: (i, s, path, options) => watch(i, s, path, options),
+  checkChanges: (i, s, path, options) => checkChanges(i, s, path, options),
   gitCheckout: (i, s, url, options) => gitCheckout(i, s, url, options),
   setEnvVars: (i, s, vars) => setSessionEnv(i, s, vars),
 };
@@ -136,7 +138,7 @@ export function refuseOn(prototype, names, where) {
 }
 
 export const NOT_IN_SESSIONS = [
-  'watch', 'createCodeContext', 'runCode', 'runCodeStream', 'listCodeContexts', 'deleteCodeContext',
+  'createCodeContext', 'runCode', 'runCodeStream', 'listCodeContexts', 'deleteCodeContext',
   'mountBucket', 'unmountBucket', 'createBackup', 'restoreBackup', 'terminal',
 ];
 refuseOn(ExecutionSession.prototype, NOT_IN_SESSIONS, 'session');
