@@ -78,6 +78,8 @@ void run_message(struct agent *a, struct ipc_message *msg);
 struct process *process_by_number(struct agent *a, uint32_t number);
 struct process *process_by_pid(struct agent *a, pid_t pid);
 void process_free(struct agent *a, struct process *p);
+/* To its group, which a file call that has just begun does not lead yet. */
+void process_kill(const struct process *p, int signum);
 /* Reaps whoever ended and tells of it. */
 void processes_reap(struct agent *a);
 /* A signal that came to this process: for the main one, or all. */

@@ -8,11 +8,25 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define OPEN_FILES_MAX 4096u /* all that agent.h and background.h allow, and some more */
 #define NO_INTERPRETER 10000 /* the file is there, what it names to run it is not */
+
+static struct rlimit open_files; /* as this process was started with */
+
+bool child_open_files_raise(void)
+{
+    if (getrlimit(RLIMIT_NOFILE, &open_files) != 0) {
+        return false;
+    }
+    struct rlimit more = open_files;
+    more.rlim_cur = more.rlim_max < OPEN_FILES_MAX ? more.rlim_max : OPEN_FILES_MAX;
+    return more.rlim_cur <= open_files.rlim_cur || setrlimit(RLIMIT_NOFILE, &more) == 0;
+}
 
 static bool absent(int code)
 {
@@ -47,6 +61,10 @@ static int settle(const struct child *c, pid_t parent, const char **what)
         if (dup2(c->fds[i], i) < 0) {
             return errno;
         }
+    }
+    *what = "limit open files";
+    if (setrlimit(RLIMIT_NOFILE, &open_files) != 0) {
+        return errno;
     }
     *what = "take the terminal";
     if (c->terminal) {

@@ -9,6 +9,7 @@
 
 #include "agent/words.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #define CHILD_FAILED         125
@@ -25,6 +26,10 @@ struct child {
 
 /* The pid, or 0: then why (one sentence) and status say what stood against it. */
 pid_t child_start(struct child *c, int *status, char *why, size_t why_size);
+
+/* Of this process: the output of many background processes is many descriptors. Each child has what
+ * this process had before. */
+bool child_open_files_raise(void);
 
 /* The same for a process that runs `work` instead of a program. */
 pid_t child_fork(struct child *c, int (*work)(char **argv));

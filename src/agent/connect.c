@@ -28,6 +28,7 @@ static int dial(int port)
         const void *at;
         socklen_t len;
     } places[] = {{AF_INET, &v4, sizeof v4}, {AF_INET6, &v6, sizeof v6}};
+    int code = 0; /* of the first: there may be no IPv6 at all */
     for (size_t i = 0; i < 2; i++) {
         cleanup_close int fd = socket(places[i].family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd >= 0 && connect(fd, places[i].at, places[i].len) == 0) {
@@ -35,7 +36,9 @@ static int dial(int port)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             return steal_fd(&fd);
         }
+        code = i == 0 ? errno : code;
     }
+    errno = code;
     return -1;
 }
 

@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #define CHUNK     (128u * 1024u)
-#define LINE_MAX_ (64u * 1024u) /* of one entry: a path of 4 KiB, escaped */
+#define LINE_MAX_ (128u * 1024u) /* of one entry: a path of tree.c, each byte of it escaped */
 
 int files_fail(int code, const char *path)
 {
@@ -19,6 +21,14 @@ int files_fail(int code, const char *path)
     fflush(stdout);
     dprintf(STDERR_FILENO, "%s: %s: %s\n", name != NULL ? name : "EIO", path, strerror(code));
     return 1;
+}
+
+int files_fail_of_two(int code, const char *from, const char *to)
+{
+    struct stat st;
+    const bool of_place = code == ENOENT || code == ENOTDIR || code == EISDIR || code == EEXIST ||
+                          code == ENOTEMPTY || code == EINVAL || code == ENAMETOOLONG;
+    return files_fail(code, of_place && lstat(from, &st) == 0 ? to : from);
 }
 
 static int write_all(int fd, const char *bytes, size_t len)
@@ -34,11 +44,26 @@ static int write_all(int fd, const char *bytes, size_t len)
     return 0;
 }
 
+/* Nothing may come for ever, of a FIFO that nobody opens too: not when nobody waits for it. */
+static void wait_readable(int fd)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = STDOUT_FILENO, .events = 0}};
+    while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+    }
+    if (fds[0].revents == 0) {
+        raise(SIGPIPE);
+    }
+}
+
 int files_copy(int from, int to, int *at_source)
 {
     static char chunk[CHUNK];
     for (;;) {
         const ssize_t n = read(from, chunk, sizeof chunk);
+        if (n < 0 && errno == EAGAIN) {
+            wait_readable(from);
+            continue;
+        }
         *at_source = n < 0;
         if (n == 0) {
             return 0;
@@ -56,13 +81,16 @@ int files_copy(int from, int to, int *at_source)
 static int call_read(char **args)
 {
     int at_source;
-    cleanup_close int fd = open(args[0], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    cleanup_close int fd = open(args[0], O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0) {
         return files_fail(errno, args[0]);
     }
     if (S_ISDIR(st.st_mode)) {
         return files_fail(EISDIR, args[0]);
+    }
+    if (S_ISFIFO(st.st_mode)) {
+        wait_readable(fd); /* without a writer it would be at its end */
     }
     const int rc = files_copy(fd, STDOUT_FILENO, &at_source);
     return rc < 0 ? files_fail(-rc, at_source ? args[0] : "output") : 0;
@@ -94,10 +122,13 @@ static int tell(const char *name, const struct stat *st)
 static int call_stat(char **args)
 {
     struct stat st;
-    const char *name = strrchr(args[0], '/');
     if (lstat(args[0], &st) != 0) {
         return files_fail(errno, args[0]);
     }
+    for (size_t len = strlen(args[0]); len > 1 && args[0][len - 1] == '/'; len--) {
+        args[0][len - 1] = '\0';
+    }
+    const char *name = strrchr(args[0], '/');
     name = name != NULL && name[1] != '\0' ? name + 1 : args[0];
     return tell(name, &st) == 0 && fflush(stdout) == 0 ? 0 : files_fail(EIO, "output");
 }
@@ -194,7 +225,7 @@ static int call_delete(char **args)
 
 static int call_rename(char **args)
 {
-    return rename(args[0], args[1]) == 0 ? 0 : files_fail(errno, args[0]);
+    return rename(args[0], args[1]) == 0 ? 0 : files_fail_of_two(errno, args[0], args[1]);
 }
 
 static int call_exists(char **args)

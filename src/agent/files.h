@@ -14,6 +14,8 @@ int files_call(char **argv);
 
 /* The line `CODE: path: what`; returns 1, the exit status. */
 int files_fail(int code, const char *path);
+/* Of a call that has two: with the one that stands in the way. */
+int files_fail_of_two(int code, const char *from, const char *to);
 /* From one descriptor to its end into another. 0 or -errno; *at_source: it was the reading. */
 int files_copy(int from, int to, int *at_source);
 /* Each: 0 or an exit status, having said why. */

@@ -10,6 +10,7 @@
  */
 #include "agent/agent.h"
 #include "agent/background.h"
+#include "agent/child.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "ipc/conversations.h"
@@ -47,7 +48,7 @@ void agent_message(struct agent *a, struct ipc_message *msg)
         const struct process *p = process_by_number(a, number_read(msg->fields[0]));
         const uint32_t signum = number_read(msg->fields[1]);
         if (p != NULL && signum < NSIG) {
-            kill(-p->pid, (int)signum);
+            process_kill(p, (int)signum);
         }
         break;
     }
@@ -99,7 +100,10 @@ static _Noreturn void serve(struct agent *a)
         };
         const size_t count = 2 + background_poll(a, fds + 2);
         if (poll(fds, count, processes_timeout(a)) < 0) {
-            continue;
+            if (errno == EINTR || errno == ENOMEM) {
+                continue;
+            }
+            agent_exit(STATUS_FAILED); /* somebody inside took our descriptors' limit away */
         }
         /* Signals first: a shell that tells of its end waits for us. */
         if (fds[1].revents != 0) {
@@ -139,7 +143,7 @@ static bool open_all(struct agent *a)
     a->cwd = getcwd(NULL, 0);
     a->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     return a->self != NULL && a->cwd != NULL && a->null_fd > 2 &&
-           close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
+           close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0 && child_open_files_raise() &&
            words_copy(&a->env, environ != NULL ? environ : empty) && sessions_open(a) &&
            signals_open(a);
 }

@@ -8,17 +8,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 /* ---- delete ---- */
 
+/* arg is not NULL: of what was moved, where a folder that is closed to writing went too. */
 static int remove_entry(void *arg, const struct tree_entry *e)
 {
-    (void)arg;
     if (S_ISDIR(e->st.st_mode) && !e->leaving) {
-        return 0;
+        const mode_t mode = e->st.st_mode & 07777;
+        const bool closed = arg != NULL && (mode & S_IRWXU) != S_IRWXU;
+        return !closed || fchmodat(e->dir, e->name, mode | S_IRWXU, 0) == 0 ? 0 : -errno;
     }
     if (unlinkat(e->dir, e->name, e->leaving ? AT_REMOVEDIR : 0) == 0 || errno == ENOENT) {
         return 0;
@@ -26,16 +29,22 @@ static int remove_entry(void *arg, const struct tree_entry *e)
     return -errno;
 }
 
+static int remove_tree(const char *path, bool moved)
+{
+    const int rc = tree_walk(path, false, remove_entry, moved ? &moved : NULL);
+    return rc < 0 ? files_fail(-rc, path) : 0;
+}
+
 int files_remove(const char *path)
 {
-    const int rc = tree_walk(path, false, remove_entry, NULL);
-    return rc < 0 ? files_fail(-rc, path) : 0;
+    return remove_tree(path, false);
 }
 
 /* ---- move ---- */
 
 struct copying {
     const char *to;
+    struct stat made; /* the folder that stands there, once it does */
 };
 
 static int copy_file(const struct tree_entry *e, const char *to)
@@ -66,9 +75,21 @@ static int copy_link(const struct tree_entry *e, const char *to)
     return symlink(target, to) == 0 ? 0 : -errno;
 }
 
+/* Where a file system stands below the folder, its place may be in itself. */
+static int copy_folder(struct copying *c, const struct tree_entry *e, const char *to)
+{
+    if (e->st.st_ino == c->made.st_ino && e->st.st_dev == c->made.st_dev) {
+        return -EINVAL;
+    }
+    if (mkdir(to, 0700) != 0) {
+        return -errno;
+    }
+    return e->path[0] != '\0' || lstat(to, &c->made) == 0 ? 0 : -errno;
+}
+
 static int copy_entry(void *arg, const struct tree_entry *e)
 {
-    const struct copying *c = arg;
+    struct copying *c = arg;
     char to[PATH_MAX];
     const int n = snprintf(to, sizeof to, "%s%s%s", c->to, e->path[0] != '\0' ? "/" : "", e->path);
     if (n < 0 || (size_t)n >= sizeof to) {
@@ -83,7 +104,7 @@ static int copy_entry(void *arg, const struct tree_entry *e)
     }
     switch (e->st.st_mode & S_IFMT) {
     case S_IFDIR:
-        return mkdir(to, 0700) == 0 ? 0 : -errno;
+        return copy_folder(c, e, to);
     case S_IFREG:
         return copy_file(e, to);
     case S_IFLNK:
@@ -109,10 +130,10 @@ static int move_across(const char *from, const char *to)
         rc = -errno;
     }
     if (rc < 0) {
-        (void)tree_walk(beside, false, remove_entry, NULL);
+        (void)tree_walk(beside, false, remove_entry, &c);
         return files_fail(-rc, to);
     }
-    return files_remove(from);
+    return remove_tree(from, true);
 }
 
 int files_move(const char *from, const char *to)
@@ -120,5 +141,5 @@ int files_move(const char *from, const char *to)
     if (rename(from, to) == 0) {
         return 0;
     }
-    return errno == EXDEV ? move_across(from, to) : files_fail(errno, from);
+    return errno == EXDEV ? move_across(from, to) : files_fail_of_two(errno, from, to);
 }

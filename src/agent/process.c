@@ -39,6 +39,13 @@ void process_free(struct agent *a, struct process *p)
     free(p);
 }
 
+void process_kill(const struct process *p, int signum)
+{
+    if (kill(-p->pid, signum) != 0) {
+        kill(p->pid, signum);
+    }
+}
+
 static void ended(struct agent *a, struct process *p, int raw)
 {
     const bool by_signal = WIFSIGNALED(raw);
@@ -79,10 +86,10 @@ static void forward(const struct process *p, int signum)
         break;
     case SIGTSTP:
         /* It leads a session of its own, where the kernel drops the stop of a terminal. */
-        kill(-p->pid, SIGSTOP);
+        process_kill(p, SIGSTOP);
         break;
     default:
-        kill(-p->pid, signum);
+        process_kill(p, signum);
         break;
     }
 }
@@ -113,7 +120,7 @@ void processes_signal(struct agent *a, int signum)
     }
     LIST_FOREACH(node, &a->processes)
     {
-        kill(-LIST_ENTRY(node, struct process, node)->pid, signum == SIGTSTP ? SIGSTOP : signum);
+        process_kill(LIST_ENTRY(node, struct process, node), signum == SIGTSTP ? SIGSTOP : signum);
     }
     if (asks_for_the_end(signum)) {
         a->ending = signum;
@@ -133,7 +140,7 @@ int processes_timeout(struct agent *a)
         }
         if (p->deadline_ms <= now) {
             p->timed_out = true;
-            kill(-p->pid, SIGKILL);
+            process_kill(p, SIGKILL);
         } else if (next == 0 || p->deadline_ms < next) {
             next = p->deadline_ms;
         }

@@ -95,7 +95,8 @@ static int visit(struct walk *w, const char *name)
     if (rc != 0 || !S_ISDIR(e.st.st_mode)) {
         return rc < 0 ? rc : 0;
     }
-    return enter(w, e.dir, name, O_NOFOLLOW);
+    const int entered = enter(w, e.dir, name, O_NOFOLLOW);
+    return entered == -ENOENT ? 0 : entered;
 }
 
 static int walk(struct walk *w)

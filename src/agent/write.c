@@ -30,26 +30,27 @@ static bool came_whole(int from)
     return !closed || (fstat(from, &st) == 0 && !S_ISSOCK(st.st_mode));
 }
 
-static int copy_to(int from, int out, const char *path)
+/* Where the contents go. */
+struct target {
+    const char *asked; /* as it is told of */
+    const char *path;  /* a symlink is followed, also to where nothing is yet */
+};
+
+static int copy_to(int from, int out, const struct target *t)
 {
     int at_source;
     const int rc = files_copy(from, out, &at_source);
     if (rc < 0) {
-        return files_fail(-rc, at_source ? "input" : path);
+        return files_fail(-rc, at_source ? "input" : t->asked);
     }
-    return came_whole(from) ? 0 : files_fail(ECANCELED, path);
+    return came_whole(from) ? 0 : files_fail(ECANCELED, t->asked);
 }
 
-static int write_in_place(int from, const char *path)
+static int write_in_place(int from, const struct target *t)
 {
-    cleanup_close int out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-    return out < 0 ? files_fail(errno, path) : copy_to(from, out, path);
-}
-
-/* The file that the path leads to at last: a symlink is followed, also to where nothing is yet. */
-static const char *real_path(const char *path, char *out)
-{
-    return realpath(path, out) != NULL ? out : path;
+    cleanup_close int out =
+        open(t->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+    return out < 0 ? files_fail(errno, t->asked) : copy_to(from, out, t);
 }
 
 /* A file in the same folder, and a name for it there. */
@@ -95,14 +96,14 @@ static bool give_name(struct beside *b)
     return b->named;
 }
 
-static int take_place(struct beside *b, const char *path)
+static int take_place(struct beside *b, const struct target *t)
 {
-    if (give_name(b) && rename(b->name, path) == 0) {
+    if (give_name(b) && rename(b->name, t->path) == 0) {
         return 0;
     }
     /* Not to be replaced: a mount point. Its contents can be. */
     const int rc =
-        lseek(b->fd, 0, SEEK_SET) == 0 ? write_in_place(b->fd, path) : files_fail(errno, path);
+        lseek(b->fd, 0, SEEK_SET) == 0 ? write_in_place(b->fd, t) : files_fail(errno, t->asked);
     give_up(b);
     return rc;
 }
@@ -113,21 +114,21 @@ int files_write(const char *path)
     static struct beside b = {.fd = -1};
     struct stat st;
     struct stat named;
-    path = real_path(path, real);
-    const bool there = stat(path, &st) == 0;
-    const bool dangles = !there && lstat(path, &named) == 0;
-    if ((there && (!S_ISREG(st.st_mode) || access(path, W_OK) != 0)) || dangles) {
-        return write_in_place(STDIN_FILENO, path);
+    const struct target t = {path, realpath(path, real) != NULL ? real : path};
+    const bool there = stat(t.path, &st) == 0;
+    const bool dangles = !there && lstat(t.path, &named) == 0;
+    if ((there && (!S_ISREG(st.st_mode) || access(t.path, W_OK) != 0)) || dangles) {
+        return write_in_place(STDIN_FILENO, &t);
     }
-    const bool beside = open_beside(path, &b);
+    const bool beside = open_beside(t.path, &b);
     if (!beside || (there && fchmod(b.fd, st.st_mode & 07777) != 0)) {
         give_up(&b);
-        return write_in_place(STDIN_FILENO, path);
+        return write_in_place(STDIN_FILENO, &t);
     }
-    const int rc = copy_to(STDIN_FILENO, b.fd, path);
+    const int rc = copy_to(STDIN_FILENO, b.fd, &t);
     if (rc != 0) {
         give_up(&b);
         return rc;
     }
-    return take_place(&b, path);
+    return take_place(&b, &t);
 }

@@ -8,14 +8,27 @@
 #include "base/cleanup.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define DEADLINE_MS 10000
+
+/* As in a sandbox: root is nobody in particular. */
+static bool rights_drop(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {0};
+    return geteuid() != 0 ||
+           (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT) == 0 && syscall(SYS_capset, &head, none) == 0);
+}
 
 void driver_start(struct driver *d)
 {
@@ -35,7 +48,7 @@ void driver_start(struct driver *d)
         clearenv();
         setenv("PATH", "/usr/bin:/bin", 1);
         setenv("OF_THE_SANDBOX", "1", 1);
-        if (chdir(d->dir) == 0) {
+        if (chdir(d->dir) == 0 && rights_drop()) {
             execl(AGENT, "sallyport-agent", number, (char *)NULL);
         }
         _exit(125);
@@ -154,7 +167,11 @@ static void pump_input(struct pumped *p)
 static void pump_told(struct driver *d, struct outcome *o, struct pumped *p)
 {
     driver_hear(d);
-    assert_int_equal(atoi(driver_field(d, 0)), (int)d->last);
+    const int number = atoi(driver_field(d, 0));
+    if (d->msg.type == AGENT_EXITED && number > 0 && number < (int)d->last) {
+        return; /* the end of one in the background */
+    }
+    assert_int_equal(number, (int)d->last);
     if (d->msg.type == AGENT_STARTED) {
         o->pid = atoi(driver_field(d, 1));
         return;

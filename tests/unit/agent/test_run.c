@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "driver.h"
+#include "one.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -18,35 +18,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static struct driver d;
-static struct outcome o;
-
-static int start(void **state)
-{
-    (void)state;
-    driver_start(&d);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    return driver_end(&d) == 128 + SIGKILL ? 0 : -1;
-}
-
-static void run(const char *flags, const char *const *argv)
-{
-    const struct ask ask = {.flags = flags, .argv = argv};
-    driver_do(&d, &ask, &o);
-}
-
-static void expect(const char *how, int number)
-{
-    if (strcmp(o.how, how) != 0 || o.number != number) {
-        fail_msg("%s %d, not %s %d: %s%s", o.how, o.number, how, number, o.why, o.err);
-    }
-}
 
 static void ends_are_told(void **state)
 {
@@ -354,6 +325,6 @@ int main(void)
         cmocka_unit_test(without_a_main_process_a_signal_ends_all),
         cmocka_unit_test(it_ends_with_the_supervisor),
     };
-    int failed = cmocka_run_group_tests_name("one agent", one_agent, start, end);
+    int failed = cmocka_run_group_tests_name("one agent", one_agent, one_start, one_end);
     return failed + cmocka_run_group_tests_name("ends", ends, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "driver.h"
+#include "one.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -13,22 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static struct driver d;
-static struct outcome o;
-
-static int start(void **state)
-{
-    (void)state;
-    driver_start(&d);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    return driver_end(&d) == 128 + SIGKILL ? 0 : -1;
-}
 
 static void line(const char *text, const char *want)
 {
@@ -41,9 +25,7 @@ static void line(const char *text, const char *want)
 static void lines(const char *first, const char *how, int number)
 {
     driver_shell(&d, NULL, first, &o);
-    if (strcmp(o.how, how) != 0 || o.number != number) {
-        fail_msg("%s: %s %d: %s", first, o.how, o.number, o.err);
-    }
+    expect(how, number);
 }
 
 static void place_and_environment_stay(void **state)
@@ -282,5 +264,5 @@ int main(void)
         cmocka_unit_test(environments_have_a_ceiling),
         cmocka_unit_test(a_signal_of_a_stranger_does_nothing),
     };
-    return cmocka_run_group_tests(tests, start, end);
+    return cmocka_run_group_tests(tests, one_start, one_end);
 }
