@@ -14,14 +14,14 @@ if ! cmp -s "$source/npm/package-lock.json" "$work/package-lock.json" || [ ! -d 
     fi
 fi
 
+# Strict: a function that is not tells whoever it calls its arguments, and these are the natives.
 bundle() { # ENTRY RESULT NAME [OPTION]
     NODE_PATH="$work/node_modules" "$esbuild" --bundle --format=cjs --target=esnext \
         --minify-whitespace --minify-syntax --log-level=warning --legal-comments=none --charset=ascii \
-        --banner:js='(function(native){var module={exports:{}},exports=module.exports;' \
+        --banner:js='(function(native){"use strict";var module={exports:{}},exports=module.exports;' \
         --footer:js="return $2})" --outfile="$work/$3.js" ${4:+"$4"} "$1"
 }
 bundle "$source/webapi/core.js" 'module.exports.entries' core
-bundle "$source/webapi/lazy/streams.js" 'module.exports' streams
 # In the order of js_native_lazy (version.c).
 lazy='streams subtle web urlpattern node nodelibs'
 for name in streams subtle web urlpattern node; do

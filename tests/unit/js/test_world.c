@@ -113,6 +113,42 @@ static void an_entry_that_fails_is_answered_and_ends_its_work(void **state)
     unload();
 }
 
+/* A sloppy function may ask who called it, and with what: scripts of ours that are evaluated late
+ * call what user code has put in the place of the language's own. */
+static void late_scripts_hand_nothing_over(void **state)
+{
+    (void)state;
+    load_well("let calls = 0, seen = [];"
+              "globalThis.look = (fn) => {"
+              "  calls++;"
+              "  for (let i = 0; i < 9; i++) {"
+              "    try { if (fn === null) return; seen.push(...Array.from(fn.arguments)); fn = "
+              "fn.caller; }"
+              "    catch { return; }"
+              "  }"
+              "};"
+              "for (const [object, name] of [[Object, 'entries'], [Object, 'defineProperty'], "
+              "[Object, 'fromEntries'],"
+              "  [Object, 'keys'], [Object, 'freeze'], [Object, 'assign'], [Symbol, 'for'], "
+              "[Object, 'setPrototypeOf'],"
+              "  [Object, 'create'], [Array.prototype, 'map'], [Array.prototype, 'flatMap']]) {"
+              "  globalThis['real_' + name] = object[name];"
+              "  object[name] = new Function('look(self_' + name + '.caller); return real_' + name "
+              "+ '.apply(this, arguments);');"
+              "  globalThis['self_' + name] = object[name];"
+              "}"
+              "exports.default = { fetch() {"
+              "  void Buffer; void process; void URLPattern; void caches; void crypto.subtle; void "
+              "ReadableStream;"
+              "  require('node:stream'); require('node:util'); require('node:crypto'); "
+              "require('node:assert');"
+              "  const natives = seen.filter((v) => typeof v?.codecOpen === 'function').length;"
+              "  return new Response(`${calls > 20} ${natives}`);"
+              "} };");
+    assert_string_equal(serve(1)->body, "true 0");
+    unload();
+}
+
 static void a_list_of_classes_that_is_none_is_refused(void **state)
 {
     (void)state;
@@ -279,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_answered_once),
         cmocka_unit_test(an_entry_that_fails_is_answered_and_ends_its_work),
+        cmocka_unit_test(late_scripts_hand_nothing_over),
         cmocka_unit_test(a_list_of_classes_that_is_none_is_refused),
         cmocka_unit_test(an_object_that_is_gone_is_nobody_else),
         cmocka_unit_test(errors_have_an_end),
