@@ -74,7 +74,7 @@ struct source *fetch_body(struct version *v, const struct js_body *body)
         ex = task_object(v->rt, body->id, TASK_EXCHANGE);
         return ex != NULL && ex->inbound != NULL ? inbound_take(ex->inbound) : NULL;
     case JS_BODY_RESPONSE:
-        source = fetch_take_body(v, body->id);
+        source = fetch_read_body(v, body->id);
         fetch_close(v, body->id);
         return source;
     case JS_BODY_BYTES:
@@ -246,6 +246,16 @@ int64_t fetch_length(const struct version *v, uint32_t id)
 {
     const struct fetch *f = find(v, id);
     return f != NULL ? f->length : -1;
+}
+
+struct source *fetch_read_body(struct version *v, uint32_t id)
+{
+    struct fetch *f = find(v, id);
+    if (f != NULL && f->empty) {
+        f->empty = false;
+        return source_from_bytes(span_of("", 0));
+    }
+    return fetch_take_body(v, id);
 }
 
 struct source *fetch_take_body(struct version *v, uint32_t id)

@@ -33,6 +33,8 @@ const struct gate_header *fetch_headers(const struct version *v, uint32_t id, si
 int64_t fetch_length(const struct version *v, uint32_t id); /* Content-Length, or -1 */
 /* The untouched body (given), or NULL; the fetch stays until fetch_close. */
 struct source *fetch_take_body(struct version *v, uint32_t id);
+/* The same for who wants a source: of a body that has no byte too. It is no upstream's. */
+struct source *fetch_read_body(struct version *v, uint32_t id);
 const char *fetch_peer(const struct version *v, uint32_t id);
 
 /* Before the version goes: every one that is left. */

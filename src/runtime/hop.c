@@ -149,6 +149,7 @@ static int send_inside(struct fetch *f, struct hop_request *r, struct error *err
 
 int hop_send(struct fetch *f, struct hop_request *r, struct error *err)
 {
+    f->is_head = span_eq(r->method, SPAN_LIT("HEAD"));
     return f->inside ? send_inside(f, r, err) : send(f, r, NULL, err);
 }
 
@@ -162,6 +163,8 @@ static void keep_response(struct fetch *f, const struct upstream_response *res)
                              res->header_count, NULL);
     f->header_count = f->headers != NULL ? res->header_count : 0;
     f->body = res->body;
+    f->empty = res->body == NULL && res->length == 0 && !f->is_head && res->status != 204 &&
+               res->status != 205 && res->status != 304;
     memcpy(f->peer, res->peer, strnlen(res->peer, sizeof f->peer - 1));
 }
 
@@ -252,7 +255,7 @@ static void on_response(void *arg, const struct upstream_response *res)
     }
     js_fetch_done(f->version->js, f->id,
                   &(struct js_response){.status = f->status,
-                                        .body = f->body != NULL,
+                                        .body = f->body != NULL || f->empty,
                                         .redirected = f->redirects > 0});
 }
 

@@ -43,6 +43,8 @@ struct fetch {
     /* The response. */
     uint16_t status;
     int64_t length;
+    bool is_head; /* what was asked last */
+    bool empty;   /* its body is there and has no byte */
     struct gate_header *headers;
     size_t header_count;
     struct source *body;

@@ -77,7 +77,7 @@ static bool response_headers(void *arg, uint32_t fetch, struct buf *out)
 
 static struct source *response_body(void *arg, uint32_t fetch)
 {
-    return fetch_take_body(arg, fetch);
+    return fetch_read_body(arg, fetch);
 }
 
 static bool do_fetch(void *arg, const struct js_fetch *f)

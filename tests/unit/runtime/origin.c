@@ -101,6 +101,8 @@ static void serve(int fd, char *head, size_t head_len, size_t len)
         shutdown(fd, SHUT_RDWR);
     } else if (strncmp(head, "GET /to/", 8) == 0 || strncmp(head, "GET /loop", 9) == 0) {
         answer_redirect(fd, head);
+    } else if (strncmp(head, "GET /nothing", 12) == 0) {
+        answer(fd, "", 0);
     } else if (strncmp(head, "HEAD", 4) == 0) {
         static const char only[] = "HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n";
         send_all(fd, only, sizeof only - 1);

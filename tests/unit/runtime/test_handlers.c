@@ -36,6 +36,11 @@ static const char bundle[] =
     "by['echo-body.test'] = async (request) => new Response('got ' + await request.text());\n"
     "by['null-body.test'] = async (request) => new Response([request.body === null,\n"
     "  request.headers.get('content-length'), await request.text(), request.bodyUsed].join());\n"
+    "by['nothing-read.test'] = async () => { const r = await fetch('http://origin.test/nothing');\n"
+    "  return new Response([r.body === null, await r.text(), r.bodyUsed].join()); };\n"
+    "by['nothing-passed.test'] = () => fetch('http://origin.test/nothing');\n"
+    "by['nothing-sent.test'] = async () => { const r = await fetch('http://origin.test/nothing');\n"
+    "  return fetch('http://origin.test/echo', {method: 'POST', body: r.body}); };\n"
     "by['length.test'] = (request) => new Response(null, {headers: {'content-length':\n"
     "  new URL(request.url).pathname.slice(1)}});\n"
     "by['pass-body.test'] = (request) => new Response(request.body);\n"
@@ -228,6 +233,19 @@ static void empty_bodies_are_bodies(void **state)
     assert_string_equal(t.reply.body, "true,,,false");
 }
 
+/* The same of what was fetched: read, passed on, sent on. */
+static void empty_responses_have_a_body(void **state)
+{
+    (void)state;
+    get("nothing-read.test", "/");
+    assert_string_equal(t.reply.body, "false,,true");
+    get("nothing-passed.test", "/");
+    assert_int_equal(t.reply.status, 200);
+    assert_int_equal(t.reply.length, 0);
+    get("nothing-sent.test", "/");
+    assert_string_equal(t.reply.body, "0 bytes, sum 0");
+}
+
 static void head_tells_the_length_that_was_set(void **state)
 {
     (void)state;
@@ -387,6 +405,7 @@ int main(void)
         TEST(redirects_end),
         TEST(redirect_of_a_passed_request_goes_back),
         TEST(empty_bodies_are_bodies),
+        TEST(empty_responses_have_a_body),
         TEST(head_tells_the_length_that_was_set),
         TEST(bodies),
         TEST(head_keeps_its_length),
