@@ -96,51 +96,46 @@ class Fetch {
 // caller once the host has it (`given`).
 // A native body leaves as it came only under the Content-Encoding it came with: else it goes
 // through JavaScript, decoded. compress: what JavaScript has of a body is compressed, if its
-// headers say gzip; `coded` tells that it was.
+// headers say gzip; `lie` is another coding that they say and it does not have.
 export function packBody(slot, task, headers, finish, compress = false) {
   const state = slot.take();
   if (state === null) return NO_BODY;
   if (state === undefined) return null; // the owner's own, untouched
   if (state.kind === BYTES) {
-    return compress && promisesGzip(headers) ? packGzip(streamOf(state), task, finish)
-      : { kind: BYTES, value: state.data, given: null };
+    const coding = compress ? encodingOf(headers) : '';
+    return coding === 'gzip' ? packGzip(streamOf(state), task, finish)
+      : { kind: BYTES, value: state.data, given: null, lie: coding in CODINGS };
   }
   if (state.kind === RESPONSE && !state.owner.closedForBodies &&
       Headers.mayDiffer(headers, state.owner, CONTENT_ENCODING) && state.owner.coding() !== 0 &&
       state.owner.encoding() !== encodingOf(headers)) {
-    return compress && promisesGzip(headers) ? packGzip(streamOf(state), task, finish)
-      : { kind: SOURCE, value: sendStream(streamOf(state), task, finish), given: null };
+    return packStream(streamOf(state), task, headers, finish, compress);
   }
-  if (state.kind === SOURCE) {
-    if (compress && promisesGzip(headers)) return packGzip(state.stream, task, finish);
-    return { kind: SOURCE, value: sendStream(state.stream, task, finish), given: null };
-  }
+  if (state.kind === SOURCE) return packStream(state.stream, task, headers, finish, compress);
   if (state.stream !== null) state.stream.getReader(); // whoever holds it sees it locked
   if (state.owner.closedForBodies) {
     throw otherRequest('the body belongs to work that is over');
   }
   state.touched = true;
-  return { kind: state.kind, value: state.id, given: state.kind === RESPONSE ? state.owner : null };
+  return { kind: state.kind, value: state.id, given: state.kind === RESPONSE ? state.owner : null, lie: false };
 }
 
 function encodingOf(headers) {
-  return (headers.get('content-encoding') ?? '').trim().toLowerCase();
+  const value = headers.get('content-encoding');
+  return value === null ? '' : value.trim().toLowerCase();
 }
 
-function promisesGzip(headers) {
-  return headers.has('content-encoding') && encodingOf(headers) === 'gzip';
+function packStream(stream, task, headers, finish, compress) {
+  const coding = compress ? encodingOf(headers) : '';
+  return coding === 'gzip' ? packGzip(stream, task, finish)
+    : { kind: SOURCE, value: sendStream(stream, task, finish), given: null, lie: coding in CODINGS };
 }
 
 function packGzip(stream, task, finish) {
-  return { kind: SOURCE, value: sendStream(gzip(stream), task, finish), given: null, coded: true };
+  return { kind: SOURCE, value: sendStream(gzip(stream), task, finish), given: null, lie: false };
 }
 
-// Whether the headers promise a coding that a body of JavaScript's does not have.
-export function promisesCoding(headers) {
-  return headers.has('content-encoding') && encodingOf(headers) in CODINGS;
-}
-
-export const NO_BODY = { kind: NONE, value: null, given: null };
+export const NO_BODY = { kind: NONE, value: null, given: null, lie: false };
 
 // target: null for the world, or {instance, port}: a server inside that instance's sandbox.
 function start(request, task, target) {

@@ -136,10 +136,10 @@ export function formWrite(form) {
   const boundary = `----sallyport${random.toHex()}`;
   const parts = [];
   for (const [name, value] of form) {
-    let head = `--${boundary}\r\ncontent-disposition: form-data; name="${quoted(name)}"`;
+    let head = `--${boundary}\r\nContent-Disposition: form-data; name="${quoted(name)}"`;
     if (value instanceof Blob) {
       head += `; filename="${quoted(value.name)}"\r\n` +
-        `content-type: ${value.type || 'application/octet-stream'}`;
+        `Content-Type: ${value.type || 'application/octet-stream'}`;
     }
     parts.push(native.utf8Encode(`${head}\r\n\r\n`),
       value instanceof Blob ? Blob.bytes(value) : native.utf8Encode(value.replace(/\r\n|\r|\n/g, '\r\n')),

@@ -1,8 +1,8 @@
 // Dispatch: a request enters once, its result leaves through native.done. Flags as in exchange.c.
 
 import { DOMException } from './events.js';
-import { packBody, promisesCoding } from './fetch.js';
-import { BYTES, RESPONSE, SOURCE } from './body.js';
+import { packBody } from './fetch.js';
+import { RESPONSE, SOURCE } from './body.js';
 import { Headers } from './headers.js';
 import { errorText } from './inspect.js';
 import { ERROR, log } from './log.js';
@@ -80,13 +80,12 @@ export function finish(task, response) {
     const fetched = Response.fetchOf(response);
     let headers = Response.headers(response);
     let body = packBody(Response.slot(response), task, headers, sent, !Response.isManual(response));
-    if (body === null) body = { kind: RESPONSE, value: fetched.id, given: fetched };
+    if (body === null) body = { kind: RESPONSE, value: fetched.id, given: fetched, lie: false };
     if (body.given === fetched && fetched !== null && fetched.closed) {
       throw otherRequest('the response belongs to work that is over');
     }
     // Of the codings only gzip is made here; uncompressed is right for every client.
-    if ((body.kind === BYTES || body.kind === SOURCE) && body.coded !== true && !Response.isManual(response) &&
-        promisesCoding(headers)) {
+    if (body.lie) {
       headers = Headers.copy(headers);
       headers.delete('content-encoding');
     }

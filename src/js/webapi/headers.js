@@ -131,6 +131,7 @@ export class Headers {
   }
 
   append(name, value) {
+    if (arguments.length < 2) throw tooFew('append', 2);
     lowerName(name);
     value = cleanValue(name, value);
     this.#writable();
@@ -138,6 +139,7 @@ export class Headers {
     if (this.#map !== null) append(this.#map, `${name}`, value);
   }
   set(name, value) {
+    if (arguments.length < 2) throw tooFew('set', 2);
     lowerName(name);
     value = cleanValue(name, value);
     this.#writable();
@@ -145,17 +147,20 @@ export class Headers {
     if (this.#map !== null) replace(this.#map, `${name}`, value);
   }
   delete(name) {
+    if (arguments.length < 1) throw tooFew('delete', 1);
     const lower = lowerName(name);
     this.#writable();
     if (this.#base !== null) this.#log += `-${name}\n\n`;
     if (this.#map !== null) this.#map.delete(lower);
   }
   get(name) {
+    if (arguments.length < 1) throw tooFew('get', 1);
     const found = this.#load().get(lowerName(name));
     if (found === undefined) return null;
     return found.values.length === 1 ? found.values[0] : found.values.join(', ');
   }
   has(name) {
+    if (arguments.length < 1) throw tooFew('has', 1);
     return this.#load().has(lowerName(name));
   }
   getSetCookie() {
@@ -197,6 +202,10 @@ export class Headers {
 }
 
 const INTERNAL = Symbol();
+
+function tooFew(method, count) {
+  return new TypeError(`Headers.${method}() wants ${count} argument${count === 1 ? '' : 's'}.`);
+}
 
 function copyMap(map) {
   const copy = new Map();

@@ -55,6 +55,10 @@ function normalMethod(method) {
   return UPPER.has(upper) ? upper : method;
 }
 
+function bodyless() {
+  return new TypeError('Request with a GET or HEAD method cannot have a body.');
+}
+
 // Any URL makes a Request; which can be fetched is told when it is sent.
 const FETCHABLE = /^https?:\/\/[^/@*!]+\//;
 
@@ -134,7 +138,7 @@ export class Request {
     if (this.#headers === null) this.#headers = new Headers(init.headers);
     if (ownBody) {
       if (this.method === 'GET' || this.method === 'HEAD') {
-        throw new TypeError('Request with a GET or HEAD method cannot have a body.');
+        throw bodyless();
       }
       this.#slot.state = extractBody(init.body);
       const type = extractedType;
@@ -143,6 +147,9 @@ export class Request {
       }
     } else if (init.body === null) {
       this.#slot.state = null;
+    } else if (init.method !== undefined && (this.#method === 'GET' || this.#method === 'HEAD') &&
+        this.#slot.load() !== null) {
+      throw bodyless();
     }
   }
 

@@ -149,6 +149,7 @@ function timeout(fn, delay, args, repeat) {
 }
 
 export function setTimeout(fn, delay = 0, ...args) {
+  if (!(delay >= 1)) delay = 1; // so that none overtakes one that was made before it
   return timeout(callable(fn, 'setTimeout'), delay, args, false);
 }
 export function setInterval(fn, delay = 0, ...args) {
