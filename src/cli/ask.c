@@ -7,7 +7,14 @@
 int ask_args(const struct command *c, int argc, char **argv, void *into, int *operands)
 {
     struct error err;
-    return args_read(c, argc, argv, into, operands, &err) < 0 ? fail_usage(c, &err) : 0;
+    if (args_read(c, argc, argv, into, operands, &err) < 0) {
+        return fail_usage(c, &err);
+    }
+    if (*operands < c->operands_least) {
+        return ask_usage(c, "an operand is missing");
+    }
+    const bool too_many = c->operands_most != OPERANDS_ANY && *operands > c->operands_most;
+    return too_many ? ask_usage(c, "too many operands") : 0;
 }
 
 int ask_usage(const struct command *c, const char *what)
@@ -15,14 +22,6 @@ int ask_usage(const struct command *c, const char *what)
     struct error err;
     error_set(&err, 0, "%s: %s", c->name, what);
     return fail_usage(c, &err);
-}
-
-int ask_operands(const struct command *c, int operands, int least, int most)
-{
-    if (operands < least) {
-        return ask_usage(c, "an operand is missing");
-    }
-    return operands > most ? ask_usage(c, "too many operands") : 0;
 }
 
 void ask_path(struct client_request *r, const char *method, const char *id, const char *tail)

@@ -12,7 +12,6 @@
 /* Reads options into `into` and checks the number of operands; prints and gives EXIT_USAGE, else
  * 0. */
 int ask_args(const struct command *c, int argc, char **argv, void *into, int *operands);
-int ask_operands(const struct command *c, int operands, int least, int most);
 /* A usage failure of the command's own words. */
 int ask_usage(const struct command *c, const char *what);
 

@@ -25,7 +25,6 @@ static int run(const struct command *self, int argc, char **argv)
 {
     int n = 0;
     int status = ask_args(self, argc, argv, NULL, &n);
-    status = status != 0 ? status : ask_operands(self, n, 2, 3);
     struct error err;
     if (status == 0 && grammar_name(argv[0], &err) < 0) {
         status = fail_usage(self, &err);
@@ -48,5 +47,7 @@ const struct command command_call = {
     .name = "call",
     .usage = "ID METHOD [JSON-ARGS]",
     .summary = "calls a public method of the instance's class",
+    .operands_least = 2,
+    .operands_most = 3,
     .run = run,
 };

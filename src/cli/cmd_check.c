@@ -190,5 +190,6 @@ const struct command command_check = {
     .usage = "ID [-X METHOD] [--json] URL…\n-c PATH [--class C] [-X METHOD] [--json] URL…",
     .summary = "tells what would happen to a request, and by which rule; sends nothing",
     .options = options,
+    .operands_most = OPERANDS_ANY,
     .run = run,
 };

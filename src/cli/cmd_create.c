@@ -81,7 +81,6 @@ static int run(const struct command *self, int argc, char **argv)
     int n = 0;
     struct error err;
     int status = ask_args(self, argc, argv, &o, &n);
-    status = status != 0 ? status : ask_operands(self, n, 1, n);
     if (status == 0 && grammar_name(argv[0], &err) < 0) {
         status = fail_usage(self, &err);
     }
@@ -96,5 +95,7 @@ const struct command command_create = {
     .usage = "ID [--class NAME] [-- COMMAND [ARG…]]",
     .summary = "starts a sandbox of the daemon, with a command in its background; prints its id",
     .options = options,
+    .operands_least = 1,
+    .operands_most = OPERANDS_ANY,
     .run = run,
 };

@@ -76,7 +76,6 @@ static int run(const struct command *self, int argc, char **argv)
     char *asked = NULL;
     int n = 0;
     int status = ask_args(self, argc, argv, &o, &n);
-    status = status != 0 ? status : ask_operands(self, n, 0, 0);
     if (status != 0) {
         return status;
     }

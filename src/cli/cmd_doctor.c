@@ -14,10 +14,7 @@ struct options {
 };
 
 static const struct arg_option options[] = {
-    {.name = "json",
-     .help = "for programs",
-     .kind = ARG_FLAG,
-     .offset = offsetof(struct options, json)},
+    ARG_OPTION_JSON(struct options),
     {.name = NULL},
 };
 
@@ -96,7 +93,6 @@ static int run(const struct command *self, int argc, char **argv)
     struct options o = {false};
     int n = 0;
     int status = ask_args(self, argc, argv, &o, &n);
-    status = status != 0 ? status : ask_operands(self, n, 0, 0);
     if (status != 0) {
         return status;
     }

@@ -79,7 +79,6 @@ static int run(const struct command *self, int argc, char **argv)
     struct options o = {NULL, NULL};
     int n = 0;
     int status = ask_args(self, argc, argv, &o, &n);
-    status = status != 0 ? status : ask_operands(self, n, 2, 3);
     if (status != 0) {
         return status;
     }
@@ -102,5 +101,7 @@ const struct command command_handler = {
     .usage = "set ID NAME [--host GLOB] [--params JSON]\nrm ID [--host GLOB]",
     .summary = "selects an outbound handler of a running instance, or takes it back",
     .options = options,
+    .operands_least = 2,
+    .operands_most = 3,
     .run = run,
 };

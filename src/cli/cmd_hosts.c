@@ -36,9 +36,6 @@ static int run_edit(const struct command *self, int argc, char **argv, const cha
     struct options o = {false};
     int n = 0;
     int status = ask_args(self, argc, argv, &o, &n);
-    if (status == 0 && n < 2) {
-        status = ask_usage(self, "expected ID GLOB…");
-    }
     struct error err;
     for (int i = 0; status == 0 && i < n; i++) {
         int rc = i == 0 ? grammar_name(argv[i], &err) : grammar_host_glob(argv[i], &err);
@@ -65,6 +62,8 @@ const struct command command_allow = {
     .usage = "ID GLOB… [--remove]",
     .summary = "adds to the hosts that a running instance may reach",
     .options = options,
+    .operands_least = 2,
+    .operands_most = OPERANDS_ANY,
     .run = run_allow,
 };
 
@@ -73,5 +72,7 @@ const struct command command_deny = {
     .usage = "ID GLOB… [--remove]",
     .summary = "adds to the hosts that a running instance must not reach",
     .options = options,
+    .operands_least = 2,
+    .operands_most = OPERANDS_ANY,
     .run = run_deny,
 };

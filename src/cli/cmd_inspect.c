@@ -34,7 +34,6 @@ static int run(const struct command *self, int argc, char **argv)
 {
     int n = 0;
     int status = ask_args(self, argc, argv, NULL, &n);
-    status = status != 0 ? status : ask_operands(self, n, 1, 1);
     if (status != 0) {
         return status;
     }
@@ -46,5 +45,7 @@ const struct command command_inspect = {
     .name = "inspect",
     .usage = "ID",
     .summary = "tells all of one instance, its policy too, as JSON",
+    .operands_least = 1,
+    .operands_most = 1,
     .run = run,
 };

@@ -191,7 +191,6 @@ static int run(const struct command *self, int argc, char **argv)
     struct options o = {.config = NULL};
     int n = 0;
     int status = ask_args(self, argc, argv, &o, &n);
-    status = status != 0 ? status : ask_operands(self, n, 2, 3);
     if (status != 0) {
         return status;
     }
@@ -219,5 +218,7 @@ const struct command command_kv = {
         "get NS KEY [-c PATH]\nls NS [-c PATH] [--prefix TEXT]\nrm NS KEY [-c PATH]",
     .summary = "reads and writes KV namespaces; NS is the id in the configuration",
     .options = options,
+    .operands_least = 2,
+    .operands_most = 3,
     .run = run,
 };

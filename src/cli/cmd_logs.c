@@ -123,7 +123,6 @@ static int run(const struct command *self, int argc, char **argv)
     struct options o = {false, false};
     int n = 0;
     int status = ask_args(self, argc, argv, &o, &n);
-    status = status != 0 ? status : ask_operands(self, n, 0, 1);
     struct error err;
     if (status == 0 && n == 1 && grammar_name(argv[0], &err) < 0) {
         status = fail_usage(self, &err);
@@ -143,5 +142,6 @@ const struct command command_logs = {
     .usage = "[-f] [--json] [ID]",
     .summary = "egress events and the handlers' console of what runs",
     .options = options,
+    .operands_most = 1,
     .run = run,
 };

@@ -5,7 +5,6 @@ static int run(const struct command *self, int argc, char **argv)
 {
     int n = 0;
     int status = ask_args(self, argc, argv, NULL, &n);
-    status = status != 0 ? status : ask_operands(self, n, 1, 1);
     if (status != 0) {
         return status;
     }
@@ -16,4 +15,10 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 const struct command command_rm = {
-    .name = "rm", .usage = "ID", .summary = "ends an instance", .run = run};
+    .name = "rm",
+    .usage = "ID",
+    .summary = "ends an instance",
+    .operands_least = 1,
+    .operands_most = 1,
+    .run = run,
+};

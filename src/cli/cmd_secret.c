@@ -110,7 +110,6 @@ static int run(const struct command *self, int argc, char **argv)
 {
     int n = 0;
     int status = ask_args(self, argc, argv, NULL, &n);
-    status = status != 0 ? status : ask_operands(self, n, 1, 2);
     struct error err;
     if (status == 0 && n == 2 && secret_check_name(span_str(argv[1]), &err) < 0) {
         status = fail_usage(self, &err);
@@ -135,5 +134,7 @@ const struct command command_secret = {
     .name = "secret",
     .usage = "put NAME   (the value from standard input)\nls\nrm NAME",
     .summary = "rotates, lists or removes the secrets of what runs",
+    .operands_least = 1,
+    .operands_most = 2,
     .run = run,
 };

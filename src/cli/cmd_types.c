@@ -130,7 +130,6 @@ static int run(const struct command *self, int argc, char **argv)
     struct options o = {NULL, NULL, false};
     int n = 0;
     int status = ask_args(self, argc, argv, &o, &n);
-    status = status != 0 ? status : ask_operands(self, n, 0, 1);
     if (status == 0 && o.interface != NULL && !is_interface(o.interface)) {
         status = ask_usage(self, "--env-interface: expected letters, digits and _, a letter first");
     }
@@ -145,5 +144,6 @@ const struct command command_types = {
     .usage = "[PATH.d.ts] [-c PATH] [--env-interface NAME] [--check]",
     .summary = "writes the TypeScript types of a Worker's env, as `wrangler types` does",
     .options = options,
+    .operands_most = 1,
     .run = run,
 };

@@ -27,12 +27,22 @@ struct arg_option {
     size_t offset; /* of the field in the command's own options struct */
 };
 
+/* Of a command whose options struct has `bool json`. */
+#define ARG_OPTION_JSON(type)                                                                      \
+    {                                                                                              \
+        .name = "json", .help = "for programs", .kind = ARG_FLAG, .offset = offsetof(type, json)   \
+    }
+
+#define OPERANDS_ANY (-1)
+
 struct command {
     const char *name;
     const char *usage;                /* what follows the name, one line a form, split by '\n' */
     const char *summary;              /* one line */
     const struct arg_option *options; /* ends with name NULL; NULL: none */
     bool stop_at_operand;             /* what follows the first operand is not ours to read */
+    int operands_least;
+    int operands_most; /* OPERANDS_ANY: as many as one likes */
     int (*run)(const struct command *self, int argc, char **argv);
 };
 
