@@ -361,3 +361,25 @@ bool result_has(const struct result *r, const char *text)
     struct span out = buf_span(&r->out);
     return memmem(out.ptr, out.len, text, strlen(text)) != NULL;
 }
+
+static void result_has_all(struct result *r, const char *const *parts)
+{
+    for (; *parts != NULL; parts++) {
+        HAS(r, *parts);
+    }
+    result_free(r);
+}
+
+void shell_has(struct fixture *f, const char *command, const char *const *parts)
+{
+    struct result r;
+    shell(f, &r, command);
+    result_has_all(&r, parts);
+}
+
+void raw_has(struct fixture *f, struct span bytes, const char *const *parts)
+{
+    struct result r;
+    raw(f, &r, bytes);
+    result_has_all(&r, parts);
+}

@@ -81,6 +81,10 @@ void gather(struct fixture *f, struct result *r, int fd);
 int dial(struct fixture *f); /* a connection to the sidecar */
 /* Sends bytes in the clear, gathers what comes until the end. */
 void raw(struct fixture *f, struct result *r, struct span bytes);
+/* Each: all of the parts are in what came. */
+#define PARTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+void shell_has(struct fixture *f, const char *command, const char *const *parts);
+void raw_has(struct fixture *f, struct span bytes, const char *const *parts);
 void result_free(struct result *r);
 bool result_has(const struct result *r, const char *text);
 

@@ -30,14 +30,9 @@ static void ready_carries_nothing(void **state)
 static void requests(void **state)
 {
     struct fixture *f = *state;
-    struct result r;
     char authority[64];
-    shell(f, &r, CURL "-i " URL "/hello");
-    HAS(&r, "HTTP/1.1 200 OK\r\n");
-    HAS(&r, "\r\nDate: ");
-    HAS(&r, " GMT\r\n");
-    HAS(&r, "\r\n\r\nhello\n");
-    result_free(&r);
+    shell_has(f, CURL "-i " URL "/hello",
+              PARTS("HTTP/1.1 200 OK\r\n", "\r\nDate: ", " GMT\r\n", "\r\n\r\nhello\n"));
     /* Who asks stands where a sandbox's destination stands. */
     static const uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
     assert_memory_equal(f->last_dest, loopback, 16);
@@ -91,19 +86,14 @@ static void forms_that_are_not_served(void **state)
 {
     struct fixture *f = *state;
     struct result r;
-    raw(f, &r, SPAN_LIT("CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n"));
-    HAS(&r, "HTTP/1.1 501");
-    HAS(&r, "\r\nDate: ");
-    result_free(&r);
-    raw(f, &r, SPAN_LIT("GET https://a.test/hello HTTP/1.1\r\nHost: a.test\r\n\r\n"));
-    HAS(&r, "HTTP/1.1 400");
-    result_free(&r);
-    raw(f, &r, SPAN_LIT("GET http://b.test/hello HTTP/1.1\r\nHost: a.test\r\n\r\n"));
-    HAS(&r, "HTTP/1.1 400");
-    result_free(&r);
-    raw(f, &r, SPAN_LIT("\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n"));
-    HAS(&r, "HTTP/1.1 400");
-    result_free(&r);
+    raw_has(f, SPAN_LIT("CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n"),
+            PARTS("HTTP/1.1 501", "\r\nDate: "));
+    raw_has(f, SPAN_LIT("GET https://a.test/hello HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+            PARTS("HTTP/1.1 400"));
+    raw_has(f, SPAN_LIT("GET http://b.test/hello HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+            PARTS("HTTP/1.1 400"));
+    raw_has(f, SPAN_LIT("\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n"),
+            PARTS("HTTP/1.1 400"));
     assert_int_equal(f->requests, 0);
     assert_int_equal(f->notes[GATE_NOTE_BAD_REQUEST], 0);
     raw(f, &r,
@@ -113,12 +103,10 @@ static void forms_that_are_not_served(void **state)
     assert_false(f->last_proxy);
     result_free(&r);
     /* An upgrade is not taken up: the request is served as HTTP/1.1 (RFC 9110 7.8). */
-    raw(f, &r,
-        SPAN_LIT("GET /authority HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade, close\r\n"
-                 "Upgrade: h2c\r\n\r\n"));
-    HAS(&r, "HTTP/1.1 200");
-    HAS(&r, "GET a.test 0\n");
-    result_free(&r);
+    raw_has(f,
+            SPAN_LIT("GET /authority HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade, close\r\n"
+                     "Upgrade: h2c\r\n\r\n"),
+            PARTS("HTTP/1.1 200", "GET a.test 0\n"));
 }
 
 static bool has_request(void *arg)
@@ -246,16 +234,12 @@ static void drains(void **state)
 static void confined(void **state)
 {
     struct fixture *f = *state;
-    struct result r;
     char text[64];
     snprintf(text, sizeof text, "%d", (int)f->pid);
     setenv("SPID", text, 1);
     expect(f, CURL URL "/hello", "hello\n");
-    shell(f, &r, "grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/$SPID/status");
-    HAS(&r, "NoNewPrivs:\t1");
-    HAS(&r, "Seccomp:\t2");
-    HAS(&r, "CapEff:\t0000000000000000");
-    result_free(&r);
+    shell_has(f, "grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/$SPID/status",
+              PARTS("NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000"));
 }
 
 /* More connections than there is place for: those that wait for nothing make room. */

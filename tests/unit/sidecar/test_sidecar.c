@@ -161,27 +161,20 @@ static void expect_continue(void **state)
 static void http10(void **state)
 {
     struct fixture *f = *state;
-    struct result r;
-    raw(f, &r, SPAN_LIT("GET /chunked HTTP/1.0\r\n\r\n"));
-    HAS(&r, "\r\n\r\nfirst second\n");
-    result_free(&r);
+    raw_has(f, SPAN_LIT("GET /chunked HTTP/1.0\r\n\r\n"), PARTS("\r\n\r\nfirst second\n"));
 }
 
 static void bad_requests(void **state)
 {
     struct fixture *f = *state;
-    struct result r;
-    raw(f, &r, SPAN_LIT("GET /hello HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n"));
-    HAS(&r, "HTTP/1.1 400");
-    result_free(&r);
+    raw_has(f, SPAN_LIT("GET /hello HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n"),
+            PARTS("HTTP/1.1 400"));
     assert_int_equal(f->notes[GATE_NOTE_BAD_REQUEST], 1);
-    raw(f, &r,
-        SPAN_LIT("POST /sum HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"));
-    HAS(&r, "HTTP/1.1 400");
-    result_free(&r);
-    raw(f, &r, SPAN_LIT("GET https://a.test/hello HTTP/1.1\r\nHost: a.test\r\n\r\n"));
-    HAS(&r, "HTTP/1.1 400");
-    result_free(&r);
+    raw_has(f,
+            SPAN_LIT("POST /sum HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+            PARTS("HTTP/1.1 400"));
+    raw_has(f, SPAN_LIT("GET https://a.test/hello HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+            PARTS("HTTP/1.1 400"));
     expect(f,
            "$C -o /dev/null -w '%{http_code}' -H \"X: $(head -c 40000 /dev/zero | tr '\\0' x)\" "
            "http://a.test/hello",
@@ -237,10 +230,8 @@ static void proxy_forms(void **state)
     assert_string_equal(f->last_name, "a.test");
     assert_int_equal(f->last_dest_port, 8443);
     expect(f, "curl -sSp -x http://127.0.0.1:$PORT http://a.test/hello", "hello\n");
-    struct result r;
-    raw(f, &r, SPAN_LIT("CONNECT a.test:0 HTTP/1.1\r\nHost: a.test\r\n\r\n"));
-    HAS(&r, "HTTP/1.1 400");
-    result_free(&r);
+    raw_has(f, SPAN_LIT("CONNECT a.test:0 HTTP/1.1\r\nHost: a.test\r\n\r\n"),
+            PARTS("HTTP/1.1 400"));
 }
 
 static bool ca_note_came(void *arg)
@@ -263,13 +254,9 @@ static void rejected_ca_is_told(void **state)
 static void no_outer_door(void **state)
 {
     struct fixture *f = *state;
-    struct result r;
     expect(f, "$C https://a.test/hello", "hello\n");
     fixture_gate_end(f);
-    shell(f, &r, "$C -i https://a.test/hello");
-    HAS(&r, "HTTP/1.1 503");
-    HAS(&r, "sallyport-error: gate");
-    result_free(&r);
+    shell_has(f, "$C -i https://a.test/hello", PARTS("HTTP/1.1 503", "sallyport-error: gate"));
     fixture_gate_new(f);
     expect(f, "$C https://a.test/hello", "hello\n");
 }
@@ -398,18 +385,14 @@ static void dns(void **state)
 static void confined(void **state)
 {
     struct fixture *f = *state;
-    struct result r;
     char text[64];
     snprintf(text, sizeof text, "%d", (int)f->pid);
     setenv("SPID", text, 1);
-    shell(f, &r,
-          "grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/$SPID/status; "
-          "tr '\\0' ' ' < /proc/$SPID/cmdline");
-    HAS(&r, "NoNewPrivs:\t1");
-    HAS(&r, "Seccomp:\t2");
-    HAS(&r, "CapEff:\t0000000000000000");
-    HAS(&r, "sallyport-sidecar t1");
-    result_free(&r);
+    shell_has(f,
+              "grep -E '^(NoNewPrivs|Seccomp|CapEff):' /proc/$SPID/status; "
+              "tr '\\0' ' ' < /proc/$SPID/cmdline",
+              PARTS("NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000",
+                    "sallyport-sidecar t1"));
     if (getuid() == 0) {
         /* 0-2, the channel, two listeners, the DNS socket, the gate, and six of the loop. */
         expect(f, "ls /proc/$SPID/fd | wc -l", "14\n");
