@@ -153,6 +153,25 @@ function bad(why) {
   return new TypeError(`The body is not form data: ${why}`);
 }
 
+// Browsers write quotes as %22, others as \".
+function unquote(text) {
+  return text.replace(/\\(["\\])/g, '$1').replace(/%22/g, '"').replace(/%0D%0A/g, '\r\n');
+}
+
+// {name, filename?} of a part's head.
+function dispositionOf(head) {
+  const line = /^content-disposition:[ \t]*form-data[ \t]*(;[^\r\n]*)?$/im.exec(head);
+  if (line === null) throw bad('a part has no Content-Disposition of form-data');
+  const found = {};
+  const parameters = /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))/g;
+  for (const [, key, quoted, token] of (line[1] ?? '').matchAll(parameters)) {
+    const name = key.toLowerCase();
+    if (name === 'name' || name === 'filename') found[name] ??= unquote(quoted ?? token);
+  }
+  if (found.name === undefined) throw bad('a part has no name');
+  return found;
+}
+
 // Latin-1 text has one character a byte, so that places in it are places in the bytes.
 function multipart(bytes, boundary) {
   const text = native.latin1Decode(bytes);
@@ -167,14 +186,11 @@ function multipart(bytes, boundary) {
     const next = headEnd < 0 ? -1 : text.indexOf(`\r\n${delimiter}`, headEnd + 2);
     if (next < 0) throw bad('a part does not end');
     const head = native.utf8Decode(bytes.slice(at, headEnd), false, false);
-    const name = /;\s*name="([^"]*)"/i.exec(head);
-    if (name === null) throw bad('a part has no name');
-    const file = /;\s*filename="([^"]*)"/i.exec(head);
+    const disposition = dispositionOf(head);
     const type = /^content-type:\s*([^\r\n]*)/im.exec(head);
     const data = bytes.slice(Math.min(headEnd + 4, next), next);
-    const unquote = (s) => s.replace(/%22/g, '"').replace(/%0D%0A/g, '\r\n');
-    if (file === null) form.append(unquote(name[1]), native.utf8Decode(data, false, false));
-    else form.append(unquote(name[1]), new File([data], unquote(file[1]), { type: type?.[1].trim() ?? '' }));
+    if (disposition.filename === undefined) form.append(disposition.name, native.utf8Decode(data, false, false));
+    else form.append(disposition.name, new File([data], disposition.filename, { type: type?.[1].trim() ?? '' }));
     at = next + 2;
   }
 }

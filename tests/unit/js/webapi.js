@@ -168,6 +168,20 @@ async function runWebApiTests(oursAlone = true) {
   };
   if (oursAlone) await caching();
 
+  // Multipart by strangers
+  const parse = (head, data = '1') => new Response(`--B\r\n${head}\r\n\r\n${data}\r\n--B--\r\n`, { headers: { 'content-type': 'multipart/form-data; boundary=B' } }).formData();
+  const parts = async (head) => { const list = []; for (const [n, v] of await parse(head)) list.push([n, typeof v === 'string' ? v : v.name]); return list; };
+  eq('another header', await parts('X-Other: q; name="wrong"\r\nContent-Disposition: form-data; name="a"'), [['a', '1']]);
+  eq('a name in a file\'s', await parts('Content-Disposition: form-data; filename="; name=evil"; name="real"'), [['real', '; name=evil']]);
+  eq('escapes', await parts('Content-Disposition: form-data; name="a\\"b"; filename="c\\\\d"'), [['a"b', 'c\\d']]);
+  eq('separators', await parts('Content-Disposition: form-data; name="a;b"; filename="c;d"'), [['a;b', 'c;d']]);
+  for (const head of ['Content-Disposition: attachment; name="a"', 'X: y', 'Content-Disposition: form-data', 'Content-Disposition: form-data; filename="x"']) await rejects(head, parse(head));
+  await rejects('no end', new Response('--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n', { headers: { 'content-type': 'multipart/form-data; boundary=B' } }).formData());
+  if (oursAlone) {
+    eq('a name without quotes', await parts('Content-Disposition: form-data; name=a'), [['a', '1']]); eq('as browsers write them', await parts('Content-Disposition: form-data; name="a%22%0D%0Ab"'), [['a"\r\nb', '1']]);
+    const began = performance.now(); await rejects('a long head', parse(`Content-Disposition: form-data; name="${'\\'.repeat(400001)}`)); await rejects('many semicolons', parse(`Content-Disposition: form-data${'; '.repeat(200000)}`)); eq('in linear time', performance.now() - began < 3000, true);
+  }
+
   // MessageChannel and events
   const { port1, port2 } = new MessageChannel();
   const buffer = un('0102').buffer;
