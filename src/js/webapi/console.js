@@ -52,4 +52,6 @@ export const console = {
   groupEnd: () => {
     indent = indent.slice(2);
   },
+  // There is no screen and no profiler to tell.
+  clear: () => {}, profile: () => {}, profileEnd: () => {}, timeStamp: () => {},
 };

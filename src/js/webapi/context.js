@@ -3,6 +3,7 @@
 import { blockConcurrency, reset } from './objects.js';
 import { containerOf } from './rawcontainer.js';
 import { exported } from './entrypoints.js';
+import { noLocalForm } from './env.js';
 import { ObjectId } from './namespace.js';
 import { storageOf } from './storage.js';
 import { waitOn } from './task.js';
@@ -73,7 +74,15 @@ export class ObjectContext {
     reset(this.#live(), error);
     throw error;
   }
+  // No WebSocket ends in a Worker here: what prepares for one may stay, what needs one says so.
   getWebSockets() {
     return [];
+  }
+  setWebSocketAutoResponse() {}
+  getWebSocketAutoResponse() {
+    return null;
+  }
+  acceptWebSocket() {
+    throw noLocalForm('ctx.acceptWebSocket()');
   }
 }

@@ -30,6 +30,7 @@ function requireModule(name) {
     const found = nodeModule(plain.slice(5), { require: requireModule, isLowered });
     if (found !== undefined) return found;
   }
+  if (/^@cloudflare\/(containers|sandbox)\//.test(plain)) return nodeModule(plain, { require: requireModule, isLowered });
   const found = modules.get(plain);
   if (found === undefined) {
     throw /^@cloudflare\/(sandbox|containers)\//.test(plain)

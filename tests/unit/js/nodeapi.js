@@ -129,6 +129,7 @@ async function runNodeApiTests(oursAlone = true) {
     throws('unknown', () => require('node:nothing'), "Cannot find module 'node:nothing': Node has no module of that name"); throws('no such', () => require('cloudflare:nothing'), 'there are cloudflare:workers, cloudflare:sockets');
     throws('sign', () => c.createSign('sha256'), 'crypto.subtle'); throws('scrypt', () => c.scryptSync('p', 's', 64), 'no form'); throws('brotli', () => z.brotliCompressSync('x'), 'no form'); throws('enterWith', () => als.enterWith(1), 'run()');
     throws('too many rounds', () => c.pbkdf2Sync('p', 's', 100001, 8, 'sha1'), 'ERR_OUT_OF_RANGE'); throws('exit', () => process.exit(1), 'no form');
+    throws('part of the SDK', () => require('@cloudflare/sandbox/openai').Editor(), '@cloudflare/sandbox/openai has no form in a Worker here: Editor');
     eq('slash', require('node:events/') === mod('events'), true); eq('names of a proxy', [typeof Object.create(Object.getPrototypeOf(mod('fs'))).open, `${mod('fs').then}`], ['function', 'undefined']);
     eq('a big inflation', (() => { try { z.gunzipSync(z.gzipSync(B.alloc(65 << 20))); return 'no'; } catch (err) { return err.code; } })(), 'ERR_BUFFER_TOO_LARGE');
     const sockets = require('cloudflare:sockets'); throws('sockets', () => sockets.connect('x:1'), 'connect() has no local form');

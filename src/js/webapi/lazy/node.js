@@ -1,7 +1,7 @@
 // The modules of Node's that handlers and their packages import: what is ours here, the rest from
 // npm (nodelibs.js). create(core) gives (name) -> module, or undefined for no module of Node's.
 
-import { ABSENT, absent } from './node/absent.js';
+import { ABSENT, absent, absentModule } from './node/absent.js';
 import { asyncHooks } from './node/hooks.js';
 import { channels } from './node/channels.js';
 import { buffer, events, http, querystring, url, util } from './node/gaps.js';
@@ -55,10 +55,11 @@ export function create(core) {
   for (const name of ['assert', 'path', 'punycode', 'stream', 'string_decoder']) {
     makers[name] = () => library(name);
   }
+  const of = (name) => (name.startsWith('@') ? absentModule(name, core.warn) : absent(name, core.warn));
   const made = new Map();
   function find(name) {
     if (!made.has(name)) {
-      const value = Object.hasOwn(makers, name) ? makers[name]() : absent(name, core.warn);
+      const value = Object.hasOwn(makers, name) ? makers[name]() : of(name);
       if (value === undefined) return undefined;
       made.set(name, value);
     }
