@@ -202,12 +202,13 @@ static int prepare_file(struct object_db *db, struct error *err)
 {
     int format = 0;
     int rc = set_up_handle(db);
-    rc = rc == SQLITE_OK ? set_up_journal(db) : rc;
+    /* First: a file that is not for us is not touched. */
     rc = rc == SQLITE_OK ? db_pragma(db->handle, "PRAGMA user_version", &format) : rc;
     if (rc == SQLITE_OK && format > FORMAT) {
         return error_set(err, 0, "storage %s: made by a newer sallyport: update this one",
                          db->path);
     }
+    rc = rc == SQLITE_OK ? set_up_journal(db) : rc;
     if (rc == SQLITE_OK && format < FORMAT) {
         rc = run(db, "BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS _cf_KV (key TEXT PRIMARY KEY,"
                      " value BLOB NOT NULL) WITHOUT ROWID; PRAGMA user_version = 1; COMMIT");

@@ -1,6 +1,8 @@
 """What is wrong is said in one line, with the remedy; nothing is lost, nothing is left behind."""
+import os
 import re
 import socket
+import sqlite3
 import threading
 
 import pytest
@@ -104,6 +106,79 @@ def test_a_second_daemon_says_who_has_it(user, up):
                        env={"SALLYPORT_SOCKET": str(user.private / "second.sock")})
     one_line(r, str(daemon.pid))
     assert daemon.get("/").text == "ok"
+
+
+def newer(path):
+    """As one that is to come would leave it."""
+    with sqlite3.connect(path) as db:
+        before = db.execute("PRAGMA user_version").fetchone()[0]
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    return lambda: sqlite3.connect(path).execute(f"PRAGMA user_version = {before}")
+
+
+def damaged(path):
+    whole = path.read_bytes()
+    with open(path, "r+b") as f:
+        f.write(os.urandom(200))
+    return lambda: path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("harm, words", [(newer, ("newer", "update")), (damaged, ("damaged", "move it aside"))])
+def test_a_state_that_cannot_be_used(user, up, harm, words):
+    """One line with the file and the remedy; nothing of it is touched, and all is there once it is mended."""
+    daemon = up(worker(user))
+    assert daemon.get("/keep?v=before").json == "kept"
+    assert daemon.cli("kv", "put", "ns", "key", stdin="value").code == 0
+    assert daemon.stop() == 0
+    store = daemon.state / "store.db"
+    mend, harmed = harm(store), store.read_bytes()
+    r = user.sallyport(*daemon.argv()[1:], env=daemon.env)
+    one_line(r, str(store), *words)
+    assert store.read_bytes() == harmed and not gate_processes(user) and not daemon.socket.exists()
+    mend()
+    # an object's own file: that object says so, and nothing else is hindered
+    [path] = (daemon.state / "objects").rglob("*.db")
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)  # what is in its log is in it
+    db.close()
+    mend, harmed = harm(path), path.read_bytes()
+    daemon.start()
+    r = daemon.get("/kept", status=500).json
+    assert str(path) in r["message"] and all(word in r["message"] for word in words), r
+    assert daemon.get("/keep?v=after", status=500).json["message"] == r["message"]
+    assert daemon.cli("kv", "get", "ns", "key").out == "value"
+    assert path.read_bytes() == harmed
+    assert daemon.stop() == 0
+    mend()
+    daemon.start()
+    assert daemon.get("/kept").json == "before"
+
+
+def test_a_state_folder_that_is_none(user):
+    (user.work / "file").write_text("mine")
+    shut = user.private / "shut"
+    shut.mkdir()
+    shut.chmod(0o555)
+    cases = [(user.work / "file", "Not a directory")]
+    if os.getuid() != user.uid or user.uid != 0:
+        cases.append((shut / "state", "Permission denied"))
+    for path, why in cases:
+        r = user.sallyport("up", "-c", worker(user), "--listen", "127.0.0.1:0", "--state", path,
+                           env={"SALLYPORT_SOCKET": str(user.private / "s")})
+        one_line(r, str(path), why, "--state")
+        assert not gate_processes(user) and not (user.private / "s").exists()
+    assert (user.work / "file").read_text() == "mine"
+
+
+def test_a_control_socket_that_is_none(user):
+    path = user.private / "s"
+    path.write_text("mine")
+    user.own(path)
+    r = user.sallyport("up", "-c", worker(user), "--listen", "127.0.0.1:0", "--state", user.private / "up-state",
+                       env={"SALLYPORT_SOCKET": str(path)})
+    one_line(r, str(path), "remove it")
+    assert path.read_text() == "mine" and not gate_processes(user)
 
 
 def test_a_port_in_use(user):
