@@ -38,6 +38,7 @@ class H(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/go": gate.set()
         if self.path == "/slow": self.slow()
+        elif self.path == "/die": self.close_connection = True
         elif self.path == "/moved": self.answer(302, b"", location="http://elsewhere.test/")
         else: self.answer(200, f"{self.path} {self.headers['host']}".encode())
     def chunks(self):
@@ -289,8 +290,18 @@ const tests = {
   more: async ({ web }) => {
     const moved = await web.fetch(new Request("http://x/moved", { redirect: "follow" }));
     const none = await http(await web.containerFetch("http://x/", 9));
+    const died = await http(await web.containerFetch("http://x/die"));
+    const lost = [];
+    for (const early of [true, false]) { // an aborted body is never taken for one that has ended
+      const stop = new AbortController();
+      const cut = await web.containerFetch(new Request("http://x/slow", { signal: stop.signal }));
+      const reader = cut.body.getReader();
+      if (!early) await reader.read();
+      stop.abort();
+      lost.push((await failure(() => reader.read())).name);
+    }
     const port = await failure(() => web.containerFetch("http://x/", 70000));
-    return { moved: [moved.status, moved.headers.get("location")], none, port: port.name };
+    return { moved: [moved.status, moved.headers.get("location")], none, died, lost, port: port.name };
   },
   plan: ({ web }) => web.plan(),
   told: ({ web, url }) => web.told(),
@@ -488,6 +499,8 @@ def test_http_into_the_sandbox(daemon):
     assert got["streamed"]["text"] == f"8 {sum(b'streamed')} None" and got["switched"]["text"] == "/switched x", got
     got = daemon.get("/more").json
     assert got["moved"] == [302, "http://elsewhere.test/"], got
+    assert got["died"] == {"status": 500, "text": "Container suddenly disconnected, try again"}, got
+    assert got["lost"] == ["AbortError", "AbortError"], got
     assert got["none"]["status"] == 500 and got["port"] == "TypeError", got
     assert got["none"]["text"].startswith("Error proxying request to container: the container is not listening on port 9"), got
 

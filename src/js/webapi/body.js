@@ -32,6 +32,7 @@ export class NativeBody {
     this.touched = false;
     this.reader = 0;
     this.wake = null;
+    this.lost = null; // why what is left of it will not come
   }
   untouched() {
     return !this.touched && (this.stream === null || !this.stream.locked);
@@ -47,6 +48,7 @@ export class NativeBody {
   // Uint8Array, null at the end, or a promise of either.
   read() {
     if (this.reader === 0) {
+      if (this.lost !== null) throw this.lost;
       if (this.touched) return null;
       this.open();
     }
@@ -76,8 +78,10 @@ export class NativeBody {
       wake.reject(e);
     }
   }
-  cancel() {
+  // reason: what whoever reads on gets; null: it is they who want no more.
+  cancel(reason = null) {
     this.touched = true;
+    this.lost = reason;
     if (this.reader === 0) {
       this.owner.bodyEnded?.(); // nobody will read it
       return;
@@ -86,11 +90,11 @@ export class NativeBody {
     this.forget();
     const wake = this.wake;
     this.wake = null;
-    if (wake !== null) wake.reject(gone());
+    if (wake !== null) wake.reject(reason ?? gone());
   }
 }
 
-function gone() {
+export function gone() {
   return otherRequest('the body belongs to a request that is over, or was taken already');
 }
 

@@ -212,6 +212,9 @@ export class Container extends DurableObject {
         return await portFetch(instanceOfObject(this), port, request);
       } catch (e) {
         if (request.signal.aborted) throw e;
+        if (/connection was closed before a response/.test(e.message)) {
+          return new Response('Container suddenly disconnected, try again', { status: 500 });
+        }
         return new Response(`Error proxying request to container: ${e.message}`, { status: 500 });
       }
     });

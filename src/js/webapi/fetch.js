@@ -1,6 +1,6 @@
 // fetch: hands the host an id and what changed. Flags as in exchange.c.
 
-import { BYTES, NONE, NativeBody, REQUEST, RESPONSE, SOURCE, streamOf } from './body.js';
+import { BYTES, NONE, NativeBody, REQUEST, RESPONSE, SOURCE, gone, streamOf } from './body.js';
 import { Headers } from './headers.js';
 import { gzip, sendStream } from './outgoing.js';
 import { Request } from './request.js';
@@ -71,9 +71,12 @@ class Fetch {
     freeIds.push(this.id);
     if (this.unlisten !== null) this.unlisten();
   }
-  cancel() {
+  // What is left of its body does not come.
+  cancel(reason = gone()) {
     if (this.state === CLOSED) return;
-    if (this.reader !== null) this.reader.cancel();
+    if (this.reader !== null) this.reader.cancel(reason);
+    else if (this.body && !this.body.touched) this.body.lost = reason;
+    if (this.state === CLOSED) return;
     native.fetchClose(this.id);
     this.release();
   }
@@ -87,7 +90,7 @@ class Fetch {
   abort(reason) {
     const reject = this.reject;
     this.reject = null;
-    this.cancel();
+    this.cancel(reason);
     if (reject !== null) reject(reason);
   }
 }
@@ -233,7 +236,7 @@ export function fetchFailed(id, message) {
   if (f === undefined || f === null) return;
   enter(f.task);
   const reject = f.reject;
-  if (f.reader !== null) f.reader.cancel();
+  if (f.reader !== null) f.reader.cancel(new TypeError(message));
   f.release();
   if (reject !== null) reject(new TypeError(message));
 }

@@ -6,7 +6,7 @@ import { exec, execStream, sessionOf } from './sandbox/exec.js';
 import * as files from './sandbox/files.js';
 import { gitCheckout } from './sandbox/git.js';
 import { lifeOf } from './sandbox/life.js';
-import { PORT_HEADER } from './sandbox/names.js';
+import { PORT_HEADER, tunnels } from './sandbox/names.js';
 import * as processes from './sandbox/process.js';
 import { ExecutionSession, NOT_IN_SESSIONS, checkName, createSession, deleteSession,
   refuseOn, setSessionEnv } from './sandbox/session.js';
@@ -176,6 +176,10 @@ export class Sandbox extends Container {
   }
   async onError(error) {
     globalThis.console.error('Sandbox error:', error);
+  }
+
+  get tunnels() {
+    return tunnels;
   }
 
   // -- HTTP to it -----------------------------------------------------------------------------

@@ -478,6 +478,7 @@ const TESTS = {
     for (const name of ['get', 'list', 'destroy']) {
       await fails(sandbox.tunnels[name](8080), new RegExp(`sandbox\\.tunnels\\.${name}\\(\\) has no local form`));
     }
+    await fails(self.tunnels.get(8080), /sandbox\.tunnels\.get\(\) has no local form/);
     await fails(sandbox.terminal(new Request('http://x/')), /sandbox\.terminal\(\) has no local form/);
     equal(await sdk.proxyToSandbox(new Request('http://box.example/'), self.env), null); // no request is for a preview URL
     await fails((async () => new sdk.CodeInterpreter())(), /CodeInterpreter/);

@@ -79,7 +79,7 @@ function checkName(name) {
   }
 }
 
-const tunnels = new Proxy({}, {
+export const tunnels = new Proxy({}, {
   get: (target, name) => (typeof name !== 'string' || name === 'then' ? undefined : async () => {
     throw noLocalForm(`sandbox.tunnels.${name}()`);
   }),
