@@ -255,11 +255,6 @@ static int call_connect(char **args)
     return files_connect(args[0]);
 }
 
-static int call_watch(char **args)
-{
-    return files_watch(args[0], args + 1);
-}
-
 int files_call(char **argv)
 {
     static const struct {
@@ -267,10 +262,10 @@ int files_call(char **argv)
         size_t args; /* at least */
         int (*fn)(char **args);
     } calls[] = {
-        {"read", 1, call_read},       {"write", 1, call_write}, {"stat", 1, call_stat},
-        {"list", 1, call_list},       {"mkdir", 1, call_mkdir}, {"delete", 1, call_delete},
-        {"rename", 2, call_rename},   {"move", 2, call_move},   {"exists", 1, call_exists},
-        {"connect", 1, call_connect}, {"watch", 1, call_watch},
+        {"read", 1, call_read},       {"write", 1, call_write},  {"stat", 1, call_stat},
+        {"list", 1, call_list},       {"mkdir", 1, call_mkdir},  {"delete", 1, call_delete},
+        {"rename", 2, call_rename},   {"move", 2, call_move},    {"exists", 1, call_exists},
+        {"connect", 1, call_connect}, {"watch", 1, files_watch},
     };
     size_t count = 0;
     while (argv[count + 1] != NULL) {

@@ -23,7 +23,6 @@ int files_write(const char *path);
 int files_remove(const char *path);
 int files_move(const char *from, const char *to);
 int files_connect(const char *port);
-/* options: "recursive", "skip=NAME"; the last is NULL. */
-int files_watch(const char *path, char **options);
+int files_watch(char **args);
 
 #endif

@@ -1,300 +1,246 @@
 /*
- * watch: what changes in a folder, or of a file, one JSON line an event, until nobody listens.
- *
- * The kernel watches single folders, so a tree is watched folder by folder, and one that comes
- * later when it comes: what it holds by then is told of as created, once more rather than never.
- * A folder that moves away takes its watches along: they are given back, and made anew where it
- * arrives; what it holds is told of unless it was watched before. What the kernel had to drop ends
- * the watch, with EOVERFLOW: nothing is lost in silence.
+ * watch: the file call of that name (docs/agent-protocol.md). It ends when nobody reads its output
+ * any more. Who reads slowly is waited for: at most WATCH_OUT_BYTES wait here, then the events wait
+ * in the kernel's queue, and when that is full, the call says that some were lost and ends.
  */
+#include "agent/watch.h"
+
 #include "agent/files.h"
+#include "agent/glob.h"
 #include "agent/json.h"
-#include "agent/tree.h"
-#include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
-#define PLACES_MAX (1024u * 1024u) /* folders that one watch sees in its whole life */
-#define LINE_BYTES (64u * 1024u)   /* of one event: a path of 16 KiB at most, escaped */
-#define PATH_BYTES (16u * 1024u)
-#define EVENTS                                                                                     \
-    (IN_CREATE | IN_MODIFY | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |            \
-     IN_MOVE_SELF | IN_EXCL_UNLINK)
+/* What is written to one file again and again meanwhile, the kernel makes one event of. */
+#define GATHER_MS  10
+#define MOVE_MS    20               /* between the two halves of a move */
+#define UNASKED_MS (10 * 60 * 1000) /* of one that counts: nobody will ask again */
 
-struct watch {
-    int fd;
-    const char *root;
-    char **skip; /* names of folders that are not gone into; the last is NULL */
-    bool recursive;
-    bool tells;     /* of what an added folder holds */
-    uint32_t moved; /* cookie of the last folder that moved away and was watched */
-    char **places;  /* by watch descriptor: from the root on, or NULL */
-    size_t place_count;
-};
+/* ---- output ---- */
 
-static int say(const char *event, const char *path, bool folder)
+/* false: there is no room at the moment. Nobody to read it: nobody to tell. */
+static bool write_now(struct watch *w)
+{
+    const struct span s = buf_span(&w->out);
+    const ssize_t n = s.len > 0 ? write(STDOUT_FILENO, s.ptr, s.len) : 0;
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        _exit(0);
+    }
+    buf_consume(&w->out, n > 0 ? (size_t)n : 0);
+    return n >= 0 || errno == EINTR;
+}
+
+static void write_some(struct watch *w)
+{
+    if (!write_now(w)) {
+        struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+        (void)poll(&out, 1, -1);
+    }
+}
+
+static void put_line(struct watch *w, struct buf *line)
+{
+    while (!buf_append_span(&w->out, buf_span(line))) {
+        if (buf_len(&w->out) == 0) {
+            _exit(1); /* no memory for one line */
+        }
+        write_some(w);
+    }
+    buf_free(line);
+}
+
+/* `{"KEY":"TEXT"` and what follows. */
+static void put(struct watch *w, const char *key, const char *text, const char *rest)
 {
     struct buf line;
-    buf_init(&line, LINE_BYTES);
-    const bool ok = buf_appendf(&line, "{\"event\":\"%s\",\"name\":", event) &&
-                    json_string(&line, span_str(path)) &&
-                    buf_appendf(&line, ",\"folder\":%s}\n", folder ? "true" : "false") &&
-                    fwrite(line.mem + line.start, 1, buf_len(&line), stdout) == buf_len(&line);
-    buf_free(&line);
-    return ok ? 0 : -EIO;
-}
-
-static int place_set(struct watch *w, int wd, const char *path)
-{
-    const size_t at = (size_t)wd;
-    if (at >= w->place_count) {
-        const size_t count = at + 64;
-        char **more = at < PLACES_MAX ? realloc(w->places, count * sizeof *more) : NULL;
-        if (more == NULL) {
-            return -ENOSPC;
-        }
-        memset(more + w->place_count, 0, (count - w->place_count) * sizeof *more);
-        w->places = more;
-        w->place_count = count;
+    buf_init(&line, 8u * PATH_MAX);
+    if (!buf_appendf(&line, "{\"%s\":", key) || !json_string(&line, span_str(text)) ||
+        !buf_append_str(&line, rest)) {
+        _exit(1);
     }
-    char *copy = strdup(path);
-    if (copy == NULL) {
-        return -ENOMEM;
+    put_line(w, &line);
+}
+
+_Noreturn void watch_end(struct watch *w, const char *how, const char *why)
+{
+    put(w, how, why, "}\n");
+    while (buf_len(&w->out) > 0) {
+        write_some(w);
     }
-    free(w->places[at]);
-    w->places[at] = copy;
-    return 0;
+    _exit(0);
 }
 
-static const char *place_of(const struct watch *w, int wd)
-{
-    return wd >= 0 && (size_t)wd < w->place_count ? w->places[wd] : NULL;
-}
+/* ---- patterns ---- */
 
-static void place_drop(struct watch *w, int wd)
+static bool any_matches(const struct watch *w, const char *path)
 {
-    if (place_of(w, wd) != NULL) {
-        free(w->places[wd]);
-        w->places[wd] = NULL;
-    }
-}
-
-/* out = root/path, or a/b with an empty part left out. */
-static bool join(char *out, const char *a, const char *b)
-{
-    const char *slash = a[0] != '\0' && b[0] != '\0' && a[strlen(a) - 1] != '/' ? "/" : "";
-    const int n = snprintf(out, PATH_BYTES, "%s%s%s", a, slash, b);
-    return n >= 0 && n < (int)PATH_BYTES;
-}
-
-static int add(struct watch *w, const char *path, uint32_t flags)
-{
-    char full[PATH_BYTES];
-    if (!join(full, w->root, path)) {
-        return -ENAMETOOLONG;
-    }
-    const int wd = inotify_add_watch(w->fd, full, EVENTS | flags);
-    if (wd < 0) {
-        return -errno;
-    }
-    return place_set(w, wd, path);
-}
-
-static bool skipped(const struct watch *w, const char *name)
-{
-    for (char **s = w->skip; *s != NULL; s++) {
-        if (strncmp(*s, "skip=", 5) == 0 && strcmp(*s + 5, name) == 0) {
+    for (char **p = w->patterns; *p != NULL; p++) {
+        if (glob_in_path(*p, path)) {
             return true;
         }
     }
     return false;
 }
 
-/* Of a folder: meanwhile, or to us. */
-static bool gone(int rc)
+bool watch_enters(const struct watch *w, const char *path)
 {
-    return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES;
+    return w->include || !any_matches(w, path);
 }
 
-struct branch {
-    struct watch *w;
-    const char *path; /* of what is added */
-};
-
-static int add_entry(void *arg, const struct tree_entry *e)
+void watch_tell(struct watch *w, const char *event, const char *path, bool folder)
 {
-    struct branch *b = arg;
-    char path[PATH_BYTES];
-    const bool folder = S_ISDIR(e->st.st_mode);
-    const bool first = e->path[0] == '\0';
-    if (e->leaving || (first && b->path[0] == '\0')) {
-        return 0; /* the root is watched already */
+    if (*w->patterns != NULL && any_matches(w, path) != w->include) {
+        return;
     }
-    if (!join(path, b->path, e->path)) {
+    w->count++;
+    if (!w->counts) {
+        char rest[64];
+        snprintf(rest, sizeof rest, ",\"event\":\"%s\",\"folder\":%s}\n", event,
+                 folder ? "true" : "false");
+        put(w, "path", path, rest);
+    }
+}
+
+/* ---- the call ---- */
+
+/* One component more, or one less. */
+static size_t walk(char out[PATH_MAX], size_t len, const char *part, size_t part_len)
+{
+    if (part_len == 0 || (part_len == 1 && part[0] == '.')) {
+        return len;
+    }
+    if (part_len == 2 && part[0] == '.' && part[1] == '.') {
+        while (len > 0 && out[--len] != '/') {
+        }
+        return len;
+    }
+    out[len++] = '/';
+    memcpy(out + len, part, part_len);
+    return len + part_len;
+}
+
+/* Without `.`, `..` and double slashes, by its text alone. 0 or -errno. */
+static int absolute(const char *path, char out[PATH_MAX])
+{
+    char all[PATH_MAX] = "";
+    if (path[0] == '\0') {
+        return -ENOENT;
+    }
+    if (path[0] != '/' && getcwd(all, sizeof all) == NULL) {
+        return -errno;
+    }
+    size_t len = strlen(all);
+    if (snprintf(all + len, sizeof all - len, "/%s", path) >= (int)(sizeof all - len)) {
         return -ENAMETOOLONG;
     }
-    if (!first && b->w->tells && say("create", path, folder) < 0) {
-        return -EIO;
+    len = 0;
+    for (const char *part = all; *part != '\0';) {
+        const size_t n = strcspn(part, "/");
+        len = walk(out, len, part, n);
+        part += n + (part[n] == '/');
     }
-    if (!folder || (!first && skipped(b->w, e->name))) {
-        return TREE_SKIP;
-    }
-    const int rc = add(b->w, path, IN_ONLYDIR | IN_DONT_FOLLOW);
-    return gone(rc) ? TREE_SKIP : rc;
-}
-
-/* All folders from `path` on. One that is gone again is none. */
-static int add_tree(struct watch *w, const char *path)
-{
-    char full[PATH_BYTES];
-    struct branch b = {w, path};
-    if (!join(full, w->root, path)) {
-        return -ENAMETOOLONG;
-    }
-    const int rc = tree_walk(full, path[0] == '\0', add_entry, &b);
-    return gone(rc) ? 0 : rc;
-}
-
-/* A folder moved away: those below it too. Whether there was any. */
-static bool give_back(struct watch *w, const char *path)
-{
-    const size_t len = strlen(path);
-    bool any = false;
-    for (size_t i = 0; i < w->place_count; i++) {
-        const char *p = w->places[i];
-        if (p != NULL && strncmp(p, path, len) == 0 && (p[len] == '\0' || p[len] == '/')) {
-            inotify_rm_watch(w->fd, (int)i);
-            place_drop(w, (int)i);
-            any = true;
-        }
-    }
-    return any;
-}
-
-static const char *event_name(uint32_t mask)
-{
-    static const struct {
-        uint32_t bit;
-        const char *name;
-    } names[] = {{IN_CREATE, "create"},
-                 {IN_MODIFY, "modify"},
-                 {IN_DELETE, "delete"},
-                 {IN_MOVED_FROM, "move_from"},
-                 {IN_MOVED_TO, "move_to"}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if ((mask & names[i].bit) != 0) {
-            return names[i].name;
-        }
-    }
-    return NULL;
-}
-
-/* 1: the root is gone. */
-static int heard(struct watch *w, const struct inotify_event *e)
-{
-    char path[PATH_BYTES];
-    if ((e->mask & IN_Q_OVERFLOW) != 0) {
-        return -EOVERFLOW;
-    }
-    const char *place = place_of(w, e->wd);
-    if (place == NULL) {
-        return 0; /* of a folder that was given back */
-    }
-    if ((e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) != 0) {
-        const bool root = place[0] == '\0';
-        if ((e->mask & IN_IGNORED) != 0) {
-            place_drop(w, e->wd);
-        }
-        return root ? 1 : 0;
-    }
-    const char *name = event_name(e->mask);
-    const bool folder = (e->mask & IN_ISDIR) != 0;
-    if (name == NULL || !join(path, place, e->len > 0 ? e->name : "")) {
-        return name == NULL ? 0 : -ENAMETOOLONG;
-    }
-    if (say(name, path, folder) < 0) {
-        return -EIO;
-    }
-    if (!folder || !w->recursive) {
-        return 0;
-    }
-    if ((e->mask & (IN_MOVED_FROM | IN_DELETE)) != 0) {
-        w->moved = give_back(w, path) ? e->cookie : 0;
-    } else if ((e->mask & (IN_CREATE | IN_MOVED_TO)) != 0 && !skipped(w, e->name)) {
-        w->tells = e->cookie == 0 || e->cookie != w->moved;
-        return add_tree(w, path);
+    out[len] = '\0';
+    if (len == 0) {
+        memcpy(out, "/", 2);
     }
     return 0;
 }
 
-/* false: nobody listens any more. */
-static bool wait_for_events(const struct watch *w)
+/* Descriptor on which it is heard that somebody asks for the count; -1: it is not that kind. */
+static int asked_open(const struct watch *w)
 {
-    struct pollfd fds[2] = {{w->fd, POLLIN, 0}, {STDOUT_FILENO, 0, 0}};
-    while (poll(fds, 2, -1) < 0) {
-    }
-    return (fds[1].revents & (POLLERR | POLLHUP)) == 0;
+    sigset_t ask;
+    sigemptyset(&ask);
+    sigaddset(&ask, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &ask, NULL);
+    return w->counts ? signalfd(-1, &ask, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
 }
 
-static int listen_to(struct watch *w)
+static void answer(struct watch *w, int asked)
 {
-    static char bytes[64u * 1024u] __attribute__((aligned(__alignof__(struct inotify_event))));
-    for (;;) {
-        if (fflush(stdout) != 0 || !wait_for_events(w)) {
-            return 0;
-        }
-        const ssize_t n = read(w->fd, bytes, sizeof bytes);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        for (ssize_t at = 0; at < n;) {
-            const struct inotify_event *e = (const void *)(bytes + at);
-            const int rc = heard(w, e);
-            if (rc != 0) {
-                return rc == -EIO ? 0 : rc;
-            }
-            at += (ssize_t)(sizeof *e + e->len);
-        }
+    struct signalfd_siginfo info;
+    char text[24];
+    if (read(asked, &info, sizeof info) == sizeof info) {
+        watch_read(w); /* all that was done before the question */
+        snprintf(text, sizeof text, "%llu", (unsigned long long)w->count);
+        put(w, "count", text, "}\n");
+        w->until = clock_monotonic_ms() + UNASKED_MS;
     }
 }
 
-static int begin(struct watch *w)
+/* Until when there is nothing to do unless a descriptor says so; -1: for ever. */
+static int time_left(struct watch *w, uint64_t again)
 {
-    w->fd = inotify_init1(IN_CLOEXEC);
-    if (w->fd < 0) {
-        return -errno;
+    const uint64_t now = clock_monotonic_ms();
+    if (now < again) {
+        return (int)(again - now);
     }
-    const int rc = add(w, "", 0);
-    struct stat st;
-    if (rc < 0 || stat(w->root, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        w->recursive = false;
-        return rc;
+    if (w->folders.detached > 0) {
+        return MOVE_MS;
     }
-    return w->recursive ? add_tree(w, "") : 0;
+    return !w->counts ? -1 : now < w->until ? (int)(w->until - now) : 0;
 }
 
-int files_watch(const char *path, char **options)
+static _Noreturn void serve(struct watch *w, int asked)
 {
-    struct watch w = {.fd = -1, .root = path, .skip = options};
-    for (char **o = options; *o != NULL; o++) {
-        w.recursive = w.recursive || strcmp(*o, "recursive") == 0;
+    uint64_t again = 0; /* when events are read again */
+    w->until = clock_monotonic_ms() + UNASKED_MS;
+    while (!w->counts || clock_monotonic_ms() < w->until) {
+        const bool gathering = clock_monotonic_ms() < again;
+        struct pollfd fds[3] = {
+            {.fd = STDOUT_FILENO, .events = buf_len(&w->out) > 0 ? POLLOUT : 0},
+            {.fd = asked, .events = POLLIN},
+            {.fd = gathering ? -1 : w->fd, .events = POLLIN},
+        };
+        const int ready = poll(fds, 3, time_left(w, again));
+        if ((fds[0].revents & POLLERR) != 0) {
+            break;
+        }
+        if (ready == 0 && !gathering) {
+            watch_forget_lost(w);
+        }
+        if (fds[1].revents != 0) {
+            answer(w, asked);
+        }
+        if (fds[2].revents != 0) {
+            watch_read(w);
+            again = clock_monotonic_ms() + GATHER_MS;
+        }
+        (void)write_now(w);
     }
-    int rc = begin(&w);
-    if (rc == 0) {
-        rc = say("watching", "", false) < 0 ? 0 : listen_to(&w);
+    _exit(0);
+}
+
+/* PATH [recursive] [count] [include|exclude PATTERN…] */
+int files_watch(char **args)
+{
+    static struct watch w;
+    static char root[PATH_MAX];
+    char **a = args + 1;
+    for (; *a != NULL && strcmp(*a, "include") != 0 && strcmp(*a, "exclude") != 0; a++) {
+        w.recursive = w.recursive || strcmp(*a, "recursive") == 0;
+        w.counts = w.counts || strcmp(*a, "count") == 0;
     }
-    for (size_t i = 0; i < w.place_count; i++) {
-        free(w.places[i]);
+    w.include = *a != NULL && strcmp(*a, "include") == 0;
+    w.patterns = *a != NULL ? a + 1 : a;
+    buf_init(&w.out, WATCH_OUT_BYTES);
+    w.root = root;
+    const int asked = asked_open(&w);
+    const int flags = fcntl(STDOUT_FILENO, F_GETFL);
+    int rc = fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+    rc = rc == 0 ? absolute(args[0], root) : rc;
+    rc = rc == 0 ? watch_open(&w) : rc;
+    if (rc < 0) {
+        return files_fail(-rc, args[0]);
     }
-    free(w.places);
-    if (w.fd >= 0) {
-        close(w.fd);
-    }
-    fflush(stdout);
-    return rc < 0 ? files_fail(-rc, path) : 0;
+    put(&w, "watching", root, "}\n");
+    serve(&w, asked);
 }

@@ -106,11 +106,11 @@ export class Sandbox extends Container {
   async exists(path, sessionId = undefined) {
     return files.exists(...inSession(this, sessionId), path);
   }
-  async checkChanges(path, options = undefined) {
-    return checkChanges(...inOptions(this, options), path, options);
-  }
   async watch(path, options = undefined) {
     return watch(...inOptions(this, options), path, options);
+  }
+  async checkChanges(path, options = undefined) {
+    return checkChanges(...inOptions(this, options), path, options);
   }
   async gitCheckout(repoUrl, options = undefined) {
     return gitCheckout(...inOptions(this, options), repoUrl, options);

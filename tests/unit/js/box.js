@@ -326,29 +326,133 @@ const TESTS = {
     await fails(sandbox.readFileStream(`${dir}/nope`), /ENOENT/, 'FileNotFoundError');
     await fails(sandbox.readFileStream(dir), /EISDIR/);
   },
-  async changes(self, sandbox, dir) {
-    await self.exec(`mkdir -p ${dir}/w/node_modules; echo 1 > ${dir}/w/a`);
-    const first = await self.checkChanges(`${dir}/w`);
-    equal(first.status, 'unchanged');
-    equal((await self.checkChanges(`${dir}/w`, { since: first.version })).status, 'unchanged');
-    await self.exec(`echo 1 > ${dir}/w/node_modules/b`);
-    equal((await self.checkChanges(`${dir}/w`, { since: first.version })).status, 'unchanged', 'excluded');
-    await self.exec(`echo 22 > ${dir}/w/a`);
-    equal((await self.checkChanges(`${dir}/w`, { since: first.version })).status, 'changed');
-    const older = `${'0'.repeat(8)}-${'0'.repeat(32)}`;
-    equal((await self.checkChanges(`${dir}/w`, { since: older })).reason, 'restarted');
-    await fails(self.checkChanges(dir, { since: 'x' }), /since must be a version/, 'ValidationFailedError');
-    for (const bad of [{ exclude: ['{a}'] }, { include: 'a' }, { include: [1] }, { exclude: [' '] }]) {
-      await fails(self.checkChanges(dir, bad), /clude/, 'ValidationFailedError');
+  async watch(self, sandbox, dir) {
+    const path = `${dir}/w`;
+    await self.exec(`mkdir ${path}; mkfifo ${path}/says`);
+    for (const box of [self, sandbox, await self.createSession({ id: 'watching' })]) {
+      const stream = await box.watch(path, { include: ['*.ts', 'b'], recursive: false });
+      equal(JSON.parse((await self.readFile(`${path}/args`)).content), ['include', '*.ts', 'b']);
+      const events = eventsOf(stream);
+      await self.exec(`{ printf '{"path":"/a","event":"create","folder":false}\\n{"path":"/b","ev';
+        printf 'ent":"move_to","folder":true}\\n'; } > ${path}/says`);
+      const all = await events;
+      ok(/^watch-\d+-\d+$/.test(all[0].watchId), all[0].watchId);
+      equal(all.map((e) => [e.type, e.path, e.eventType, e.isDirectory]), [['watching', path, undefined, undefined],
+        ['event', '/a', 'create', false], ['event', '/b', 'move_to', true], ['stopped', undefined, undefined, undefined]]);
+      ok(!Number.isNaN(Date.parse(all[1].timestamp)), 'timestamp');
     }
-    await self.exec(`mkdir -p ${dir}/g/a/b; echo 1 > ${dir}/g/a/b/x.ts; echo 1 > ${dir}/g/y.js`);
-    const only = async (options) => (await self.checkChanges(`${dir}/g`, options)).version;
-    equal(await only({ include: ['*.ts'] }), await only({ include: ['*.ts'] }));
-    const [deep, flat] = [await only({ include: ['a/**/x.ts'] }), await only({ include: ['a/*.ts'] })];
-    await self.exec(`echo 22 > ${dir}/g/a/b/x.ts`);
-    ok(deep !== await only({ include: ['a/**/x.ts'] }), '** spans folders');
-    equal(flat, await only({ include: ['a/*.ts'] }), '* does not');
-    await fails(self.checkChanges(dir, { include: ['a'], exclude: ['b'] }), /cannot be used together/);
+    const e = await fails(self.watch(`${dir}/nope`), /ENOENT/, 'FileNotFoundError');
+    equal([e.code, e.httpStatus], ['FILE_NOT_FOUND', 404]);
+    await (await self.watch(path)).cancel();
+    equal(JSON.parse((await self.readFile(`${path}/args`)).content), ['recursive', 'exclude', '.DS_Store', '.git', 'node_modules']);
+  },
+  async watch_options(self, sandbox, dir) {
+    for (const [options, pattern] of [[{ include: ['a'], exclude: ['b'] }, /cannot be used together/], [{ include: 'a' }, /array of strings/],
+      [{ exclude: [1] }, /array of strings/], [{ include: ['{a,b}'] }, /no pattern/], [{ exclude: [' '] }, /no pattern/],
+      [{ exclude: ['a\0'] }, /no pattern/], [{ include: ['x'.repeat(1025)] }, /no pattern/], [{ recursive: 1 }, /boolean/],
+      [{ include: Array(129).fill('a') }, /at most 128/]]) {
+      equal((await fails(self.watch(dir, options), pattern)).code, 'VALIDATION_FAILED');
+      equal((await fails(self.checkChanges(dir, options), pattern)).code, 'VALIDATION_FAILED');
+    }
+    for (const since of ['', 'x', 'x:', ':1', 'x:-1', 'x:1e3', 'x:9999999999999999', 1, null]) {
+      equal((await fails(self.checkChanges(dir, { since }), /expected a version/)).code, 'VALIDATION_FAILED');
+    }
+  },
+  // What it writes comes from inside the sandbox: whatever it is, it ends that watch and its process, no more.
+  async watch_hostile(self, sandbox, dir) {
+    const path = `${dir}/w`;
+    await self.exec(`mkdir ${path}; mkfifo ${path}/says`);
+    const lines = ['{"event":"create"}', 'null', '1', '""', '[]', 'x', '{"path":"/a","event":"boom","folder":true}',
+      '{"path":"/a","event":"create","folder":1}', '{"path":{},"event":"create","folder":true}', '{"count":"1"}', '{"count":1}',
+      '{"watching":"/again"}', '{"error":"lost"}', '{"__proto__":{"error":"x"}}', '['.repeat(60000), 'x'.repeat(65537), 'x'.repeat(300000)];
+    for (const line of lines) {
+      const events = eventsOf(await self.watch(path));
+      await self.writeFile(`${dir}/line`, line);
+      // No end of a line, and no end of the pipe: what is too long is known before it ends.
+      const writer = await self.execStream(`exec 3> ${path}/says; cat ${dir}/line >&3; ${line.length > 65536 ? '' : 'echo >&3;'} exec sleep 60`);
+      equal((await events).map((e) => e.type), ['watching', 'error'], line.slice(0, 50));
+      await writer.cancel();
+      for (let i = 0; i < 200 && (await self.exec(`pgrep -f "^[^ ]*python3 .* watch ${path}"`)).exitCode === 0; i++) await sleep(10);
+      equal((await self.exec(`pgrep -f "^[^ ]*python3 .* watch ${path}"`)).exitCode, 1, 'it ended');
+    }
+    equal({}.error, undefined);
+  },
+  async watch_cancel(self, sandbox, dir) {
+    const path = `${dir}/w`;
+    await self.exec(`mkdir ${path}; mkfifo ${path}/says`);
+    for (const box of [self, sandbox]) {
+      const reader = (await box.watch(path)).getReader();
+      ok(!(await reader.read()).done, 'the first event');
+      equal((await self.exec(`pgrep -f "^[^ ]*python3 .* watch ${path}"`)).exitCode, 0, 'it runs');
+      await reader.cancel();
+      for (let i = 0; i < 200 && (await self.exec(`pgrep -f "^[^ ]*python3 .* watch ${path}"`)).exitCode === 0; i++) await sleep(10);
+      equal((await self.exec(`pgrep -f "^[^ ]*python3 .* watch ${path}"`)).exitCode, 1, 'it ended');
+    }
+  },
+  async watch_ends_with_the_sandbox(self, sandbox, dir) {
+    const path = `${dir}/w`;
+    await self.exec(`mkdir ${path}; mkfifo ${path}/says`);
+    const events = eventsOf(await self.watch(path));
+    await self.destroy();
+    equal((await events).map((e) => e.type), ['watching', 'stopped']);
+  },
+  async changes(self, sandbox, dir) {
+    const path = `${dir}/w`;
+    const count = (text) => self.writeFile(`${path}/says`, text);
+    await self.exec(`mkdir ${path}`);
+    await count('{"count":"0"}\n');
+    const first = await self.checkChanges(path);
+    equal([first.success, first.status], [true, 'unchanged']);
+    ok(/^watch-\d+-\d+:0$/.test(first.version), first.version);
+    equal(JSON.parse((await self.readFile(`${path}/args`)).content), ['recursive', 'count', 'exclude', '.DS_Store', '.git', 'node_modules']);
+    const { version } = await self.checkChanges(path, { since: first.version });
+    equal(version, first.version);
+    await count('{"count":"7"}\n');
+    const all = await Promise.all([1, 2, 3].map(() => self.checkChanges(path, { since: first.version })));
+    for (const now of all) equal([now.status, now.version], ['changed', first.version.replace(/0$/, '7')]);
+    equal((await self.checkChanges(path, { since: 'watch-9-9:1' })).reason, 'restarted');
+    equal((await fails(self.checkChanges(path, { since: first.version.replace(/0$/, '8') }), /has not been yet/)).code, 'VALIDATION_FAILED');
+    // Other options, another watch; of one that is over a new one says so.
+    ok((await self.checkChanges(path, { exclude: ['x'] })).version.split(':')[0] !== version.split(':')[0], 'another');
+    await self.exec(`pkill -f "^[^ ]*python3 .* watch ${path}"`);
+    const anew = await self.checkChanges(path, { since: first.version });
+    equal([anew.status, anew.reason], ['resync', 'expired']);
+    // A bad answer ends it, and a new one is asked; two of them are enough.
+    await count('{"count":"-1"}\n');
+    equal((await fails(self.checkChanges(path), /nothing answers/)).code, 'WATCH_START_ERROR');
+    for (let i = 0; i < 200 && (await self.exec(`pgrep -f "^[^ ]*python3 .* watch ${path} recursive count exclude .DS"`)).exitCode === 0; i++) await sleep(10);
+    equal((await self.exec(`pgrep -f "^[^ ]*python3 .* watch ${path} recursive count exclude .DS"`)).exitCode, 1, 'none is left');
+    await fails(self.checkChanges(`${dir}/nope`), /ENOENT/, 'FileNotFoundError');
+  },
+  // Each place that is asked about costs a process: the one that was asked longest ago goes.
+  async changes_have_a_ceiling(self, sandbox, dir) {
+    const path = `${dir}/w`;
+    await self.exec(`mkdir ${path}; echo '{"count":"0"}' > ${path}/says`);
+    const first = await self.checkChanges(path, { exclude: ['0'] });
+    for (let i = 1; i <= 32; i++) await self.checkChanges(path, { exclude: [`${i}`] });
+    const running = async () => Number((await self.exec(`pgrep -fc "^[^ ]*python3 .* watch ${path}"`)).stdout);
+    for (let i = 0; i < 200 && (await running()) !== 32; i++) await sleep(10);
+    equal(await running(), 32);
+    equal((await self.checkChanges(path, { exclude: ['0'], since: first.version })).reason, 'expired');
+  },
+  async watch_keeps_awake(self, sandbox, dir) {
+    const path = `${dir}/w`;
+    await self.exec(`mkdir ${path}; mkfifo ${path}/says`);
+    hooks.splice(0);
+    const stream = await self.watch(path);
+    await sleep(500);
+    equal(hooks, [], 'a watch keeps it awake');
+    await stream.cancel();
+    for (let i = 0; i < 200 && hooks.length < 2; i++) await sleep(10);
+    equal(hooks.splice(0), ['expired', 'slept']);
+  },
+  async changes_do_not_keep_awake(self, sandbox, dir) {
+    const path = `${dir}/w`;
+    await self.exec(`mkdir ${path}; echo '{"count":"0"}' > ${path}/says`);
+    await self.checkChanges(path);
+    hooks.splice(0);
+    for (let i = 0; i < 200 && hooks.length < 2; i++) await sleep(10);
+    equal(hooks.splice(0), ['expired', 'slept']);
   },
   async git(self, sandbox, dir) {
     await self.exec(`git init -q -b trunk ${dir}/o; cd ${dir}/o; echo 1 > f; git add f;

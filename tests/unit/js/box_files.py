@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import stat
 import sys
 
@@ -22,6 +23,23 @@ def entries(path, recursive, hidden, prefix=""):
         yield line(os.path.join(path, name), prefix + name)
         if recursive and os.path.isdir(os.path.join(path, name)):
             yield from entries(os.path.join(path, name), recursive, hidden, prefix + name + "/")
+
+
+# What a test writes into PATH/says is what the watch says; with "count" it answers with what PATH/says holds.
+def watch(path, rest):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    os.stat(path)
+    says = os.path.join(path, "says")
+    with open(os.path.join(path, "args"), "w") as f:
+        json.dump(rest, f)
+    print(json.dumps({"watching": path}), flush=True)
+    while "count" in rest:
+        signal.sigwait([signal.SIGUSR1])
+        with open(says) as f:
+            print(f.read(), end="", flush=True)
+    fifo = os.open(says, os.O_RDONLY)
+    while chunk := os.read(fifo, 65536):
+        os.write(1, chunk)
 
 
 def main(call, path, *rest):
@@ -46,6 +64,8 @@ def main(call, path, *rest):
         os.rename(path, rest[0])
     elif call == "move":
         shutil.move(path, rest[0])
+    elif call == "watch":
+        watch(path, rest)
     elif call == "exists":
         return 0 if os.path.lexists(path) else 1
     return 0

@@ -135,7 +135,13 @@ IN_JS(process_waits)
 IN_JS(process_callbacks)
 IN_JS(files)
 IN_JS(file_streams)
+IN_JS(watch)
+IN_JS(watch_options)
+IN_JS(watch_hostile)
+IN_JS(watch_cancel)
+IN_JS(watch_ends_with_the_sandbox)
 IN_JS(changes)
+IN_JS(changes_have_a_ceiling)
 IN_JS(git)
 IN_JS(refusals)
 IN_JS(errors_of_stubs)
@@ -200,6 +206,18 @@ static void sleeps(void **state)
 {
     (void)state;
     run_new("Sleepy", "sleeps");
+}
+
+static void watch_keeps_awake(void **state)
+{
+    (void)state;
+    run_new("Sleepy", "watch_keeps_awake");
+}
+
+static void changes_do_not_keep_awake(void **state)
+{
+    (void)state;
+    run_new("Sleepy", "changes_do_not_keep_awake");
 }
 
 static void busy_does_not_sleep(void **state)
@@ -289,7 +307,15 @@ int main(void)
         TEST(process_callbacks),
         TEST(files),
         TEST(file_streams),
+        TEST(watch),
+        TEST(watch_options),
+        TEST(watch_hostile),
+        TEST(watch_cancel),
+        TEST(watch_ends_with_the_sandbox),
         TEST(changes),
+        TEST(changes_have_a_ceiling),
+        TEST(watch_keeps_awake),
+        TEST(changes_do_not_keep_awake),
         TEST(git),
         TEST(refusals),
         TEST(one_start),

@@ -21,7 +21,7 @@ const ERRNO = {
 };
 const WHAT = {
   read: 'file.read', write: 'file.write', stat: 'file.stat', list: 'directory.list', mkdir: 'directory.create',
-  delete: 'file.delete', rename: 'file.rename', move: 'file.move', exists: 'file.stat', watch: 'file.watch',
+  delete: 'file.delete', rename: 'file.rename', move: 'file.move', exists: 'file.stat', watch: 'watch.start',
 };
 
 function pathOf(path) {
@@ -44,7 +44,7 @@ export function start(instance, session, call, paths, flags, input) {
   return run(instance, { file, session: session === NO_SESSION ? undefined : session }, input);
 }
 
-async function errorLine(running) {
+export async function errorLine(running) {
   const err = new Collected();
   await drain(running.err, (chunk) => {
     if (err.size < STDERR_MAX) err.add(chunk, Infinity, err);
@@ -53,7 +53,7 @@ async function errorLine(running) {
   return decoder()(err.bytes(), true).trim();
 }
 
-async function checkEnd(running, call, path, line) {
+export async function checkEnd(running, call, path, line) {
   const end = await running.ended;
   if (end.how === 'lost') throw interrupted(call);
   if (exitCodeOf(end) !== 0) throw fileError(call, path, line);

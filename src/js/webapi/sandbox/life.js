@@ -6,7 +6,6 @@
 //     running do not wait: those that onStart itself makes are among them.
 
 import { SERVES_AT_ONCE } from '../bases.js';
-import { crypto } from '../crypto.js';
 import { errorText } from '../inspect.js';
 import { ERROR, log } from '../log.js';
 import { instanceOf } from '../objects.js';
@@ -55,10 +54,11 @@ class Life {
     this.asked = false; // code asked it to end
     this.processes = new Map(); // number -> Running (run.js)
     this.background = new Map(); // id -> record (process.js)
+    this.changes = new Map(); // key -> Changes (watch.js)
+    this.watches = 0; // how many there have been
     this.sessions = new Map(); // id -> {timeout} (session.js)
     this.generation = 0;
     this.adopted = 0; // the generation whose running processes are known (process.js)
-    this.startId = crypto.randomUUID().slice(0, 8);
     this.inflight = 0;
     this.deadline = 0;
     this.timer = null; // it ends with the object's task
@@ -97,7 +97,6 @@ class Life {
     this.generation++;
     this.#change(this.instance.object?.[SERVES_AT_ONCE] ? 'healthy' : 'running');
     this.renew();
-    if (anew) this.startId = crypto.randomUUID().slice(0, 8);
     if (!anew) return;
     const hook = this.#hook('onStart', []);
     this.hook = hook;
@@ -168,7 +167,7 @@ class Life {
     if (running === undefined) return;
     this.processes.delete(number);
     running.end(how, code);
-    this.renew();
+    if (running.isUsed()) this.renew();
   }
 
   // -- sleeping ---------------------------------------------------------------------------------
@@ -209,12 +208,15 @@ class Life {
   #due() {
     this.timer = null;
     if (!this.running || this.keepAlive) return;
-    if (this.inflight !== 0 || [...this.processes.values()].some((p) => p.isUsed())) this.deadline = native.now() + this.sleepMs();
+    if (this.#used()) this.deadline = native.now() + this.sleepMs();
     if (native.now() < this.deadline) {
       this.#arm(this.deadline);
       return;
     }
     this.#expire().catch((e) => log(ERROR, `onActivityExpired: ${errorText(e)}`));
+  }
+  #used() {
+    return this.inflight !== 0 || [...this.processes.values()].some((p) => p.isUsed());
   }
   async #expire() {
     if (!(await this.#idle())) {

@@ -1,169 +1,283 @@
-// What changes in a folder: told as it comes (watch), or asked for (checkChanges).
+// watch() and checkChanges(): the agent's call `watch`, a process each. What it writes comes from inside
+// the sandbox: a line has a ceiling, and one that is no event of ours ends the watch.
 
-import { enter, owner } from '../task.js';
-import { asInstance } from './calls.js';
+import { owner } from '../task.js';
 import { sandboxError } from './errors.js';
-import { entriesOf, fileError, start, stat } from './files.js';
+import { checkEnd, errorLine, start } from './files.js';
 import { lifeOf } from './life.js';
-import { Collected, decoder, drain, exitCodeOf } from './run.js';
+import { decoder } from './run.js';
 import { eventStream } from './sse.js';
 
-const LINE_MAX = 64 * 1024; // characters of one line of the agent's
-const ROOT = '/workspace'; // what relative paths are below
-const EXCLUDED = ['.git', 'node_modules', '.DS_Store'];
+const LINE_MAX = 64 * 1024; // a path of 4 KiB, escaped, and the rest
+const CHANGES_MAX = 32; // places that one sandbox is asked about; the one asked longest ago goes first
+const PATTERNS_MAX = 128;
+const PATTERN_MAX = 1024; // bytes, the agent's limit
+const ROOT = '/workspace'; // what relative paths are below, in every session
+const EXCLUDED = ['.DS_Store', '.git', 'node_modules'];
+const EVENTS = ['create', 'modify', 'delete', 'move_from', 'move_to'];
+const ASK = 10; // SIGUSR1
 
-const VERSION = /^[0-9a-f]{8}-[0-9a-f]{32}$/;
-
-const now = () => new Date().toISOString();
-
-function invalid(message) {
-  return sandboxError('VALIDATION_FAILED', message);
+function invalid(message, context) {
+  return sandboxError('VALIDATION_FAILED', message, { operation: 'watch.start', context });
 }
 
-// -- which names count ----------------------------------------------------------------------------
-
-// * any characters of one name, ** of several, ? one: of one part of a path, or of parts that follow each other.
-function globOf(pattern) {
-  const text = pattern.replace(/[.+^$()|\\]/g, '\\$&')
-    .replace(/\*\*|[*?]/g, (found) => (found === '**' ? '.*' : found === '*' ? '[^/]*' : '[^/]'));
-  return new RegExp(`(^|/)${text}(/|$)`);
-}
-
-function globsOf(name, patterns) {
-  if (patterns === undefined) return [];
-  if (!Array.isArray(patterns) || !patterns.every((p) => typeof p === 'string')) {
-    throw invalid(`${name} must be an array of strings`);
+function patternsOf(name, patterns) {
+  if (patterns === undefined || patterns === null) return [];
+  if (!Array.isArray(patterns) || patterns.some((p) => typeof p !== 'string')) {
+    throw invalid(`${name}: expected an array of strings`, { [name]: patterns });
   }
-  const bad = patterns.find((p) => p.trim() === '' || /[[\]{}\0]/.test(p));
-  if (bad !== undefined) throw invalid(`${name}: "${bad}" is not a glob of *, **, ? and path separators`);
-  return patterns.map(globOf);
-}
-
-// -> {wanted(path), skip: names of folders that need not be looked into}
-function filterOf(options) {
-  const include = globsOf('include', options?.include);
-  const exclude = globsOf('exclude', options?.exclude);
-  if (include.length !== 0 && exclude.length !== 0) throw invalid('include and exclude cannot be used together.');
-  if (options?.recursive !== undefined && typeof options.recursive !== 'boolean') {
-    throw invalid('recursive must be a boolean when provided');
+  if (patterns.length > PATTERNS_MAX) throw invalid(`${name}: at most ${PATTERNS_MAX} patterns`, {});
+  for (const pattern of patterns) {
+    if (pattern.trim() === '' || /[[\]{}\0]/.test(pattern) || native.utf8Encode(pattern).length > PATTERN_MAX) {
+      throw invalid(`${name}: "${pattern}" is no pattern of ours: *, **, ? and slashes have a meaning, [ ] { } are refused`,
+        { pattern });
+    }
   }
-  if (include.length !== 0) return { wanted: (path) => include.some((g) => g.test(path)), skip: [] };
-  const patterns = exclude.length !== 0 ? options.exclude : EXCLUDED;
-  const globs = exclude.length !== 0 ? exclude : globsOf('exclude', EXCLUDED);
-  return { wanted: (path) => !globs.some((g) => g.test(path)), skip: patterns.filter((p) => !/[*?/]/.test(p)) };
+  return [...new Set(patterns)].sort();
 }
 
-function absolute(path) {
-  if (typeof path !== 'string' || path.trim() === '') throw invalid('path is required and must be a non-empty string');
-  const whole = path.startsWith('/') ? path : `${ROOT}/${path}`;
-  return whole.length > 1 ? whole.replace(/\/+$/, '') : whole;
+function placeOf(path) {
+  if (typeof path !== 'string' || path.trim() === '') throw invalid('path: expected a string with something in it', { path });
+  return path.startsWith('/') ? path : `${ROOT}/${path}`;
 }
 
-// -- watch ----------------------------------------------------------------------------------------
+// -> the arguments of the agent's call behind the path
+function flagsOf(options, more) {
+  const recursive = options?.recursive;
+  if (recursive !== undefined && typeof recursive !== 'boolean') {
+    throw invalid('recursive: expected a boolean', { recursive });
+  }
+  const include = patternsOf('include', options?.include);
+  const exclude = patternsOf('exclude', options?.exclude);
+  if (include.length !== 0 && exclude.length !== 0) {
+    throw invalid('include and exclude cannot be used together: say what is wanted, or what is not', {});
+  }
+  return [...(recursive === false ? [] : ['recursive']), ...more,
+    ...(include.length !== 0 ? ['include', ...include] : ['exclude', ...(exclude.length !== 0 ? exclude : EXCLUDED)])];
+}
 
-// What the agent's watch writes, one object a line.
 class Lines {
-  #running;
-  #text = '';
-  #decode = decoder();
-  waiting = null; // the task that waits for the next
-  constructor(running) {
-    this.#running = running;
+  #output;
+  #rest = new Uint8Array(0);
+  constructor(output) {
+    this.#output = output;
   }
-  // null at the end.
+  // Text without its end; null: no more.
   async next() {
-    this.waiting = owner();
-    try {
-      for (;;) {
-        const at = this.#text.indexOf('\n');
-        if (at >= 0) {
-          const line = this.#text.slice(0, at);
-          this.#text = this.#text.slice(at + 1);
-          return JSON.parse(line);
-        }
-        if (this.#text.length > LINE_MAX) throw new Error('A line of the watch is too long.');
-        let chunk = this.#running.out.next();
-        if (chunk instanceof Promise) chunk = await chunk;
-        if (chunk === null) return null;
-        this.#text += this.#decode(chunk);
+    for (;;) {
+      const end = this.#rest.indexOf(10);
+      if (end > LINE_MAX || (end < 0 && this.#rest.length > LINE_MAX)) {
+        throw new Error(`what the watch said is longer than ${LINE_MAX} bytes`);
       }
-    } finally {
-      this.waiting = null;
+      if (end >= 0) {
+        const line = decoder()(this.#rest.subarray(0, end), true);
+        this.#rest = this.#rest.subarray(end + 1);
+        return line;
+      }
+      const next = this.#output.next();
+      const chunk = next instanceof Promise ? await next : next;
+      if (chunk === null) return null;
+      const all = new Uint8Array(this.#rest.length + chunk.length);
+      all.set(this.#rest);
+      all.set(chunk, this.#rest.length);
+      this.#rest = all;
     }
   }
 }
 
-// Why it ended; undefined: what was watched is gone.
-async function endOf(running, path) {
-  const err = new Collected();
-  await drain(running.err, (chunk) => err.add(chunk, LINE_MAX, { size: 0 }));
-  const end = await running.ended;
-  if (end.how === 'lost') return 'The sandbox ended.';
-  if (exitCodeOf(end) === 0) return undefined;
-  return decoder()(err.bytes(), true).trim() || `The watch of ${path} ended.`;
-}
-
-async function* changes(running, lines, path, wanted) {
-  yield { type: 'watching', path, watchId: `watch-${running.number}` };
-  for (let e = await lines.next(); e !== null; e = await lines.next()) {
-    const whole = e.name === '' ? path : `${path === '/' ? '' : path}/${e.name}`;
-    if (wanted(e.name === '' ? path.slice(path.lastIndexOf('/') + 1) : e.name)) {
-      yield { type: 'event', eventType: e.event, path: whole, isDirectory: e.folder, timestamp: now() };
+// -> what the line says, of the members that docs/agent-protocol.md lists
+function parse(line) {
+  let said;
+  try {
+    said = JSON.parse(line);
+  } catch {
+    said = null;
+  }
+  if (said !== null && typeof said === 'object') {
+    for (const key of ['watching', 'error', 'stopped']) {
+      if (typeof said[key] === 'string') return { kind: key, text: said[key] };
+    }
+    if (typeof said.count === 'string' && /^\d{1,15}$/.test(said.count)) {
+      return { kind: 'count', count: Number(said.count) };
+    }
+    if (EVENTS.includes(said.event) && typeof said.path === 'string' && typeof said.folder === 'boolean') {
+      return { kind: 'event', event: said.event, path: said.path, folder: said.folder };
     }
   }
-  const why = await endOf(running, path);
-  if (why !== undefined) throw new Error(why);
-  yield { type: 'stopped', reason: `${path} is gone.` };
+  throw new Error('what the watch said is no event');
 }
 
-// Resolves once it watches. It keeps the sandbox awake while somebody waits for its next event, and
-// ends with its stream.
+// A watch that is established, or why there is none.
+class Watch {
+  constructor(life, running) {
+    this.id = `watch-${++life.watches}-${Date.now()}`;
+    this.running = running;
+    this.lines = new Lines(running.out);
+    this.root = '';
+    this.reader = owner(); // the task that reads, or did last
+  }
+  end() {
+    this.running.killNow();
+    this.running.cancel();
+  }
+  async next() {
+    this.reader = owner();
+    const line = await this.lines.next();
+    return line === null ? null : parse(line);
+  }
+  async #established(path) {
+    const first = await this.next();
+    if (first === null) await checkEnd(this.running, 'watch', path, await errorLine(this.running));
+    if (first?.kind !== 'watching') {
+      throw sandboxError('WATCH_START_ERROR', `watch ${path}: ${first?.text ?? 'it ended at once'}`,
+        { operation: 'watch.start', context: { path } });
+    }
+    this.root = first.text;
+  }
+  static async start(instance, session, path, flags) {
+    const watch = new Watch(lifeOf(instance), await start(instance, session, 'watch', [path], flags, null));
+    try {
+      await watch.#established(path);
+      return watch;
+    } catch (e) {
+      watch.end();
+      throw e;
+    }
+  }
+}
+
+async function* events(watch) {
+  yield { type: 'watching', path: watch.root, watchId: watch.id };
+  for (;;) {
+    const said = await watch.next();
+    if (said === null) {
+      yield { type: 'stopped', reason: 'the process that watched has ended' };
+      return;
+    }
+    if (said.kind === 'event') {
+      yield { type: 'event', eventType: said.event, path: said.path, isDirectory: said.folder,
+        timestamp: new Date().toISOString() };
+    } else if (said.kind === 'stopped') {
+      yield { type: 'stopped', reason: said.text };
+      return;
+    } else {
+      throw new Error(said.text ?? 'what the watch said is no event');
+    }
+  }
+}
+
+// A ReadableStream of server-sent events. Cancelling it ends what watches. The sandbox does not sleep
+// while it is open, unless who read it is over: then nobody will any more.
 export async function watch(instance, session, path, options) {
-  const { wanted, skip } = filterOf(options);
-  const whole = absolute(path);
-  const flags = [...(options?.recursive === false ? [] : ['recursive']), ...skip.map((name) => `skip=${name}`)];
-  const running = await lifeOf(instance).use(() => start(instance, session, 'watch', [whole], flags, null));
-  const lines = new Lines(running);
-  running.isUsed = () => {
-    if (lines.waiting === null) return false;
-    if (lines.waiting.over) running.killNow(); // whoever waited is no more
-    return !lines.waiting.over;
+  const place = placeOf(path);
+  const flags = flagsOf(options, []);
+  const begun = await lifeOf(instance).use(() => Watch.start(instance, session, place, flags));
+  begun.running.isUsed = () => {
+    const used = begun.reader === null || !begun.reader.over;
+    if (!used) begun.end();
+    return used;
   };
-  const caller = owner();
-  const first = await lines.next();
-  if (caller !== null && !caller.over) enter(caller);
-  if (first === null) throw fileError('watch', whole, await endOf(running, whole) ?? '');
-  return eventStream(instance, changes(running, lines, whole, wanted), {
-    failed: (e) => ({ type: 'error', error: e.message }),
+  return eventStream(instance, events(begun), {
+    failed(e) {
+      begun.end();
+      return { type: 'error', error: e.message };
+    },
     cancel() {
-      running.killNow();
-      running.cancel();
+      begun.end();
     },
   });
 }
 
-// -- checkChanges ---------------------------------------------------------------------------------
+// -- what changed -------------------------------------------------------------------------------
 
-// The version is the sandbox's start and a digest of names, sizes and times below the path.
+// A watch that counts, and is asked. It does not keep the sandbox awake, and ends when it was not
+// asked for ten minutes.
+class Changes {
+  #turn = Promise.resolve();
+  constructor(instance, session, path, flags) {
+    this.watch = null;
+    this.ready = this.#start(instance, session, path, flags);
+  }
+  async #start(...args) {
+    this.watch = await Watch.start(...args);
+    this.watch.running.isUsed = () => false;
+  }
+  get over() {
+    return this.watch !== null && this.watch.running.how !== null;
+  }
+  end() {
+    this.ready.then(() => this.watch.end(), () => {});
+  }
+  // -> how much happened until now; null: it is over. One after another.
+  count() {
+    const mine = this.#turn.then(() => this.#ask());
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+  async #ask() {
+    await this.watch.running.kill(ASK);
+    try {
+      const said = await this.watch.next();
+      if (said?.kind === 'count') return said.count;
+    } catch {
+      // no answer of ours
+    }
+    this.watch.end();
+    return null;
+  }
+}
+
+function forget(life, key, changes) {
+  if (life.changes.get(key) === changes) life.changes.delete(key);
+  changes.end();
+}
+
+// -> {changes, count, created}
+async function changesOf(instance, session, path, flags) {
+  const life = lifeOf(instance);
+  const key = JSON.stringify([path, flags]);
+  let changes = life.changes.get(key);
+  const created = changes === undefined || changes.over;
+  if (created) changes = new Changes(instance, session, path, flags);
+  life.changes.delete(key);
+  life.changes.set(key, changes); // the last in the order of the map
+  if (life.changes.size > CHANGES_MAX) forget(life, ...life.changes.entries().next().value);
+  let count = null;
+  try {
+    await changes.ready;
+    count = await changes.count();
+  } finally {
+    if (count === null) forget(life, key, changes);
+  }
+  return { changes, count, created };
+}
+
+// -> {id, count}
+function versionOf(since) {
+  const found = typeof since === 'string' ? /^([^\0]+):(\d{1,15})$/.exec(since) : null;
+  if (found === null) throw invalid('since: expected a version that checkChanges() returned', { since });
+  return { id: found[1], count: Number(found[2]) };
+}
+
 export async function checkChanges(instance, session, path, options) {
-  const { wanted } = filterOf(options);
-  path = absolute(path);
-  const since = options?.since;
-  if (since !== undefined && (typeof since !== 'string' || !VERSION.test(since))) {
-    throw invalid('since must be a version returned by checkChanges()');
-  }
-  const facts = await stat(instance, session, path);
-  const entries = facts.type === 'directory'
-    ? await entriesOf(instance, session, path, options?.recursive !== false, true) : [{ ...facts, name: '' }];
-  const lines = entries.filter((e) => wanted(e.name))
-    .map((e) => `${e.name}\0${e.type}\0${e.size}\0${e.mtime_ms}\0${e.mode}`).sort();
-  const digest = await asInstance(instance, () => globalThis.crypto.subtle.digest(
-    'SHA-256', native.utf8Encode(`${JSON.stringify(options?.include ?? options?.exclude ?? null)}\n${lines.join('\n')}`)));
-  const hex = [...new Uint8Array(digest).subarray(0, 16)].map((b) => b.toString(16).padStart(2, '0')).join('');
-  const version = `${lifeOf(instance).startId}-${hex}`;
-  if (since !== undefined && since.split('-')[0] !== version.split('-')[0]) {
-    return { success: true, status: 'resync', reason: 'restarted', version, timestamp: now() };
-  }
-  const status = since === undefined || since === version ? 'unchanged' : 'changed';
-  return { success: true, status, version, timestamp: now() };
+  const since = options?.since === undefined ? null : versionOf(options.since);
+  const place = placeOf(path);
+  const flags = flagsOf(options, ['count']);
+  return lifeOf(instance).use(async () => {
+    let now = await changesOf(instance, session, place, flags);
+    if (now.count === null) now = await changesOf(instance, session, place, flags); // it is over: anew
+    if (now.count === null) {
+      throw sandboxError('WATCH_START_ERROR', `checkChanges ${place}: nothing answers`,
+        { operation: 'watch.start', context: { path: place } });
+    }
+    const { id } = now.changes.watch;
+    const answer = (status, more = {}) => ({ success: true, status, ...more, version: `${id}:${now.count}`,
+      timestamp: new Date().toISOString() });
+    if (since === null) return answer('unchanged');
+    if (since.id !== id) return answer('resync', { reason: now.created ? 'expired' : 'restarted' });
+    if (since.count > now.count) {
+      throw invalid('since: a version that has not been yet', { since: options.since, currentVersion: `${id}:${now.count}` });
+    }
+    return answer(since.count === now.count ? 'unchanged' : 'changed');
+  });
 }
