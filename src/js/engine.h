@@ -219,7 +219,8 @@ bool js_body_of(JSContextRef ctx, uint32_t kind, JSValueRef value, int slot, str
 void js_body_given(struct js_version *v, const struct js_body *body);
 void js_body_drop(struct js_version *v, const struct js_body *body);
 void js_streams_orphan(struct js_version *v);
-void js_queries_end(struct js_version *v);                              /* storage.c */
+void js_fetches_close(struct js_version *v); /* those that the shim has left open */
+void js_queries_end(struct js_version *v);   /* storage.c */
 struct source *js_stream_source(struct js_version *v, uint32_t number); /* given; NULL: none */
 void js_classes_free(struct js_version *v);
 int js_classes_load(struct js_version *v, struct error *err);

@@ -152,6 +152,15 @@ JS_NATIVE(js_native_fetch_close)
     return JSValueMakeUndefined(ctx);
 }
 
+void js_fetches_close(struct js_version *v)
+{
+    for (uint32_t id = 1; id <= JS_FETCHES_MAX; id++) {
+        if (js_ids_remove(&v->fetches, id)) {
+            v->host->fetch_close(v->arg, id);
+        }
+    }
+}
+
 static JSValueRef fail(JSContextRef ctx, uint32_t task, struct span text, bool more)
 {
     struct js_result res = {.kind = JS_RESULT_ERROR, .error = text, .more = more};

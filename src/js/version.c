@@ -301,6 +301,7 @@ void js_unload(struct js_version *v)
     }
     js_loaded(v);
     js_readers_close(v);
+    js_fetches_close(v);
     js_streams_orphan(v);
     js_queries_end(v);
     loop_task_cancel(&v->jobs);

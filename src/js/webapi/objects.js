@@ -32,6 +32,7 @@ class Instance {
     this.generation = 0; // counts resets
     this.blocked = 0; // blockConcurrencyWhile that run
     this.queue = []; // events that wait for them
+    this.posted = false; // a job of it waits
     this.open = new Set(); // events that run
     this.alarms = new Set(); // promises of the alarms that are being set or deleted
     this.events = 0; // in all
@@ -46,9 +47,17 @@ class Instance {
     this.gone = true;
     this.number = 0;
   }
-  // A job: one event, if it may.
+  // A job: one event, if it may. What waits behind it has the next, whatever this one does.
   go() {
-    if (this.blocked === 0 && this.queue.length !== 0) start(this, this.queue.shift());
+    this.posted = false;
+    if (this.blocked !== 0 || this.queue.length === 0) return;
+    if (this.queue.length > 1) this.wake();
+    start(this, this.queue.shift());
+  }
+  wake() {
+    if (this.posted) return;
+    post(this);
+    this.posted = true;
   }
 }
 
@@ -155,7 +164,7 @@ export function runEvent(instance, run, ok, bad) {
 
 function enqueue(instance, event) {
   instance.queue.push(event);
-  if (instance.blocked === 0) post(instance);
+  if (instance.blocked === 0) instance.wake();
 }
 
 // The same later, in a turn of its own.
@@ -173,7 +182,7 @@ function gone(instance) {
 
 function unblock(instance, generation) {
   if (instance.generation !== generation || --instance.blocked !== 0) return;
-  for (let i = 0; i < instance.queue.length; i++) post(instance);
+  if (instance.queue.length !== 0) instance.wake();
 }
 
 export function blockConcurrency(instance, callback) {

@@ -32,6 +32,7 @@ static void load_well(const char *bundle)
     struct error err = {0};
     memset(&host.results, 0, sizeof host.results);
     memset(&host.calls, 0, sizeof host.calls);
+    host.fetch_count = host.fetch_closed = 0;
     host.answer = true;
     host.status = 200;
     host.response_headers = "content-type\ntext/plain\n";
@@ -310,6 +311,45 @@ static void a_chunk_that_does_not_fit_breaks_its_body(void **state)
     unload();
 }
 
+/* What the shim can no longer let go of, C does. */
+static void unloading_closes_what_is_open(void **state)
+{
+    (void)state;
+    load_well("exports.default = { fetch() {"
+              "  Array.prototype[Symbol.iterator] = () => { throw new Error('no list'); };"
+              "  return fetch('https://a.example/');"
+              "} };");
+    host.answer = false;
+    js_serve(host.version, 1);
+    assert_int_equal(host.fetch_count, 1);
+    host.log[0] = '\0';
+    unload();
+    assert_non_null(strstr(host.log, "no list"));
+}
+
+/* An event that code has spoilt takes none with it that waits behind. */
+static void a_spoilt_event_holds_up_no_other(void **state)
+{
+    (void)state;
+    load_well("const { Sandbox } = require('@cloudflare/sandbox');"
+              "exports.Box = class extends Sandbox { one() { return 1; } };"
+              "const { shift } = Array.prototype;"
+              "exports.default = { async fetch(request, env) {"
+              "  const box = env.Sandbox.getByName('x');"
+              "  await box.one();"
+              "  Array.prototype.shift = function () {"
+              "    Array.prototype.shift = shift;"
+              "    throw new Error('no shift');"
+              "  };"
+              "  box.one();"
+              "  return new Response(`${await box.one()} ${await box.one()}`);"
+              "} };");
+    assert_string_equal(serve(1)->body, "1 1");
+    assert_non_null(strstr(host.log, "no shift"));
+    fake_objects_destroy(&host);
+    unload();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +361,8 @@ int main(void)
         cmocka_unit_test(errors_have_an_end),
         cmocka_unit_test(a_body_without_end_is_not_taken_in),
         cmocka_unit_test(a_chunk_that_does_not_fit_breaks_its_body),
+        cmocka_unit_test(unloading_closes_what_is_open),
+        cmocka_unit_test(a_spoilt_event_holds_up_no_other),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
