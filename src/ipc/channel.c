@@ -349,6 +349,11 @@ void ipc_channel_destroy(struct ipc_channel *ch)
     }
 }
 
+size_t ipc_waiting(const struct ipc_channel *ch)
+{
+    return ch->out_bytes;
+}
+
 void ipc_channel_flush(struct ipc_channel *ch)
 {
     if (!ch->ended) {

@@ -70,6 +70,8 @@ void ipc_channel_destroy(struct ipc_channel *ch);
 bool ipc_send(struct ipc_channel *ch, uint16_t type, const struct span *fields, size_t field_count,
               const int *fds, size_t fd_count);
 
+size_t ipc_waiting(const struct ipc_channel *ch); /* bytes that are not written yet */
+
 /* Writes what it can now instead of at the end of the turn: for what the other end waits for. */
 void ipc_channel_flush(struct ipc_channel *ch);
 

@@ -23,8 +23,9 @@
 #include "js/host.h"
 #include "loop/loop.h"
 
-#define JS_TASKS_MAX   65535u /* ids of tasks are 1..JS_TASKS_MAX; 0 is no task */
-#define JS_FETCHES_MAX 65535u /* ids of fetches are 1..JS_FETCHES_MAX, chosen by this room */
+#define JS_TASKS_MAX       65535u /* ids of tasks are 1..JS_TASKS_MAX; 0 is no task */
+#define JS_FETCHES_MAX     65535u /* ids of fetches are 1..JS_FETCHES_MAX, chosen by this room */
+#define JS_OBJECT_NAME_MAX 1024u  /* bytes of an object's name, of which none is NUL */
 
 /* CPU time that code may take in one turn while it is loaded; a constructor until js_loaded. */
 #define JS_LOAD_MS      3000u

@@ -169,6 +169,11 @@ JS_NATIVE(js_native_object_id)
     if (ok && name.ptr == NULL && JSValueIsString(ctx, argv[1])) {
         name = SPAN_LIT(""); /* an empty name is a name */
     }
+    if (name.ptr != NULL &&
+        (name.len > JS_OBJECT_NAME_MAX || memchr(name.ptr, '\0', name.len) != NULL)) {
+        return js_throw(ctx, exc, JS_RANGE_ERROR,
+                        "The name of an object has at most 1024 bytes, and none of them is NUL.");
+    }
     if (!ok || !v->host->object_id(v->arg, class_name, name, id)) {
         return JSValueMakeNull(ctx);
     }

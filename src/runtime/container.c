@@ -99,7 +99,9 @@ static void send(struct container_join *a, struct span op, const struct span *ei
     for (size_t i = 0; i < CONTAINER_FIELDS; i++) {
         fields[3 + i] = eight[i];
     }
-    control_send(a->rt, RUNTIME_CONTAINER, fields, 3 + CONTAINER_FIELDS);
+    if (!ipc_send(a->rt->control, RUNTIME_CONTAINER, fields, 3 + CONTAINER_FIELDS, NULL, 0)) {
+        refuse(a, "too many calls of sandboxes at once");
+    }
 }
 
 /* An object without lists of its own is open to the internet if its start says so. */

@@ -40,6 +40,10 @@ uint64_t control_number(struct span s)
 
 void control_reply(struct runtime *rt, struct span seq, bool ok, struct span payload)
 {
+    if (payload.len > CONTROL_RESULT_MAX) {
+        ok = false;
+        payload = SPAN_LIT("the result is larger than 25 MiB");
+    }
     struct span fields[] = {seq, ok ? SPAN_LIT("ok") : SPAN_LIT("error"), payload};
     control_send(rt, RUNTIME_REPLY, fields, 3);
 }
@@ -58,12 +62,40 @@ void control_events(struct instance *inst, struct span lines)
     control_send(inst->rt, RUNTIME_EVENT, fields, 2);
 }
 
+static void say_lost(struct runtime *rt)
+{
+    char text[96];
+    int n = snprintf(text, sizeof text, "%llu lines of the log were lost: too many at once",
+                     (unsigned long long)rt->log_lost);
+    struct span fields[] = {span_of("", 0), SPAN_LIT("warn"), span_of(text, (size_t)n)};
+    rt->log_lost = 0;
+    control_send(rt, RUNTIME_LOG, fields, 3);
+}
+
+/* A line that code writes is no reason to end: half of the queue is for all else. */
 void runtime_log(struct runtime *rt, struct span instance, enum js_log_level level,
                  struct span text)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};
     struct span fields[] = {instance, span_str(levels[level]), text};
+    if (rt->control == NULL) {
+        return;
+    }
+    if (ipc_waiting(rt->control) > IPC_QUEUE_MAX / 2) {
+        rt->log_lost++;
+        return;
+    }
+    if (rt->log_lost > 0) {
+        say_lost(rt);
+    }
     control_send(rt, RUNTIME_LOG, fields, 3);
+}
+
+void control_clock(struct runtime *rt)
+{
+    if (rt->log_lost > 0 && ipc_waiting(rt->control) <= IPC_QUEUE_MAX / 2) {
+        say_lost(rt);
+    }
 }
 
 /* ---- messages ---- */

@@ -46,7 +46,9 @@ int object_id(struct span class_name, struct span name, char out[OBJECT_ID_BYTES
 {
     unsigned char key[CRYPTO_DIGEST_MAX];
     unsigned char id[2 * HALF];
-    int rc = class_key(class_name, key);
+    bool good = name.ptr == NULL ||
+                (name.len <= JS_OBJECT_NAME_MAX && memchr(name.ptr, '\0', name.len) == NULL);
+    int rc = good ? class_key(class_name, key) : -1;
     if (rc >= 0) {
         rc = name.ptr != NULL ? half_of(key, name, id) : crypto_random(id, HALF);
     }

@@ -17,7 +17,8 @@
 #define OBJECT_ID_BYTES 65u    /* 64 hex digits and NUL */
 #define OPENINGS_MAX    16384u /* objects that are being opened */
 
-/* name.ptr NULL: a new unique one. Negative: no hash, no chance. */
+/* name.ptr NULL: a new unique one. Negative: no hash, no chance, or no name: longer than
+ * JS_OBJECT_NAME_MAX, or with a NUL in it, behind which nobody else would see it. */
 int object_id(struct span class_name, struct span name, char out[OBJECT_ID_BYTES]);
 bool object_id_is(struct span class_name, struct span id);
 

@@ -134,7 +134,10 @@ static void start(void *arg)
     }
     snprintf(question, sizeof question, "%llu", (unsigned long long)o->question);
     struct span fields[] = {span_str(question), spec.id, spec.class_name, spec.name};
-    control_send(o->rt, RUNTIME_OBJECT, fields, 4);
+    if (!ipc_send(o->rt->control, RUNTIME_OBJECT, fields, 4, NULL, 0)) {
+        leave(o);
+        answer_all(o, SPAN_LIT("too many objects are opened at once"));
+    }
 }
 
 void object_done(struct runtime *rt, const struct ipc_message *m)
@@ -190,8 +193,9 @@ static struct opening *opening_of(struct runtime *rt, const struct object_wait *
     list_init(&o->waits);
     list_init(&o->node);
     list_init(&o->bucket);
+    /* One that is refused too: who waits may go before it is told. */
+    list_append(&rt->openings, &o->node);
     if (room) {
-        list_append(&rt->openings, &o->node);
         list_append(bucket, &o->bucket);
         rt->opening_count++;
     }

@@ -7,6 +7,7 @@
 #include "runtime/control.h"
 #include "runtime/exchange.h"
 #include "runtime/front.h"
+#include "runtime/kv.h"
 #include "runtime/object.h"
 #include "runtime/settle.h"
 #include "runtime/watchdog.h"
@@ -38,6 +39,7 @@ struct runtime *runtime_create(struct loop *loop, int control_fd, struct error *
     list_init(&rt->rests);
     list_init(&rt->fronts);
     list_init(&rt->idle);
+    list_init(&rt->kv_refused);
     rt->secrets = secrets_create();
     if (rt->secrets == NULL || (control_fd >= 0 && control_open(rt, control_fd, err) != 0)) {
         runtime_destroy(rt);
@@ -52,6 +54,7 @@ void runtime_destroy(struct runtime *rt)
     front_close_all(rt);
     object_drop_all(rt);
     container_drop_all(rt);
+    kv_drop_all(rt);
     while (!list_empty(&rt->instances)) {
         instance_destroy(LIST_ENTRY(rt->instances.next, struct instance, node));
     }
@@ -120,6 +123,7 @@ static void on_clock(void *arg)
     task_clock(rt, now);
     instance_clock(rt, now);
     version_clock(rt, now);
+    control_clock(rt);
 }
 
 static int engine_open(struct runtime *rt, const struct version_code *code, struct error *err)

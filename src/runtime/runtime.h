@@ -56,6 +56,8 @@ struct runtime {
     uint32_t task_span;  /* ids are from 1..task_span: twice as many as were in use, at least */
     struct list idle;    /* struct exchange.flow.node: memory for the next ones */
     uint32_t idle_count;
+    uint64_t log_lost;           /* lines, since that was last told */
+    struct list kv_refused;      /* struct refused.node, kv.c */
     uint64_t failures;           /* counts ids of failed handlers */
     bool confine;                /* false in tests only */
     const char *storage_refused; /* why objects have no storage; NULL: they have */

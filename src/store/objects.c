@@ -64,8 +64,9 @@ int store_object_put(struct store *s, const struct store_object *object, struct 
 {
     struct db *db = db_of(s);
     int rc;
-    if (object->class_name.len > STORE_KEY_MAX || object->name.len > STORE_KEY_MAX) {
-        return error_set(err, 0, "object: a class or name is longer than %u bytes", STORE_KEY_MAX);
+    if (object->class_name.len > STORE_KEY_MAX || object->name.len > STORE_NAME_MAX) {
+        return error_set(err, 0, "object: a class of more than %u bytes, or a name of more than %u",
+                         STORE_KEY_MAX, STORE_NAME_MAX);
     }
     sqlite3_stmt *st = for_id(db, DB_OBJECT_PUT, object->id, true, &rc, err);
     if (st == NULL) {

@@ -19,6 +19,7 @@
 #define STORE_METADATA_MAX 1024u                 /* bytes of metadata as JSON */
 #define STORE_LIST_MAX     1000u                 /* keys of one page */
 #define STORE_TTL_MIN_S    60u                   /* least expirationTtl */
+#define STORE_NAME_MAX     1024u                 /* bytes of an object's name (ours) */
 #define STORE_STATE_MAX    (1024u * 1024u)       /* bytes of one instance's state */
 
 struct store;
@@ -51,7 +52,7 @@ struct store_key {
 };
 
 struct store_object {
-    struct span id;         /* 1 to STORE_KEY_MAX bytes, as the next two when not empty */
+    struct span id;         /* 1 to STORE_KEY_MAX bytes */
     struct span class_name; /* empty: not known yet */
     struct span name;       /* empty: it has none, or it is not known yet */
     int64_t created_ms;     /* times are since 1970 */

@@ -22,7 +22,7 @@
 #define FLEET_MAX        10000u /* members */
 #define FLEET_STARTS_MAX 4u     /* that start at the same time */
 #define FLEET_CLASS_MAX  128u   /* bytes of a class's name */
-#define FLEET_NAME_MAX   1024u  /* bytes of an object's name */
+#define FLEET_NAME_MAX   1024u  /* bytes of an object's name (as JS_OBJECT_NAME_MAX) */
 #define FLEET_STOP_MS    10000u /* from the signal that asks to SIGKILL */
 
 struct fleet;

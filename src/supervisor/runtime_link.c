@@ -308,7 +308,11 @@ void runtime_link_kv_done(struct runtime_link *r, struct span call, struct span 
                           struct span payload, struct span metadata)
 {
     struct span f[4] = {call, outcome, payload, metadata};
-    link_send(&r->link, RUNTIME_KV_DONE, f, 4, NULL, 0);
+    if (!link_send(&r->link, RUNTIME_KV_DONE, f, 4, NULL, 0)) {
+        struct span no[4] = {
+            call, SPAN_LIT("error"), SPAN_LIT("KV: too much at once: await some of it first"), {0}};
+        link_send(&r->link, RUNTIME_KV_DONE, no, 4, NULL, 0);
+    }
 }
 
 static struct span ok_word(bool ok)

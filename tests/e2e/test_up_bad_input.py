@@ -296,3 +296,64 @@ def test_a_constructor_that_does_not_end(user, up):
     thread.join()
     assert held == [1]
     assert daemon.get("/").text == "ok"
+
+
+TOO_MUCH = """
+import { DurableObject } from "cloudflare:workers";
+export class Box extends DurableObject {
+  who() { return this.ctx.id.name; }
+  text(n) { return "x".repeat(n); }
+}
+const paths = {
+  async name(request, env) { return env.BOX.getByName(await request.text()).who(); },
+  async put(request, env) {
+    const value = "x".repeat(24 << 20);
+    const all = await Promise.allSettled([1, 2, 3, 4].map((i) => env.KV.put(`key${i}`, value)));
+    return all.map((p) => p.reason?.message ?? null);
+  },
+  log() { const text = "y".repeat(16000); for (let i = 0; i < 6000; i++) console.log(text); },
+};
+export default {
+  async fetch(request, env) {
+    const path = paths[new URL(request.url).pathname.slice(1)];
+    if (path === undefined) return new Response("ok");
+    try { return Response.json((await path(request, env)) ?? null); }
+    catch (e) { return Response.json(`${e.name}: ${e.message}`, { status: 500 }); }
+  },
+};
+"""
+
+
+@pytest.fixture
+def busy(user, up):
+    """What does not fit between the runtime and the daemon fails by itself, whoever sent it: no runtime ends."""
+    daemon = up(worker(user, TOO_MUCH, kv_namespaces=[{"binding": "KV", "id": "kv"}]))
+    runtimes = wait_for(lambda: len(r := processes_of(user, "sallyport-runtime")) == 2 and set(r), 10, "the spare")
+    yield daemon
+    assert daemon.get("/").text == "ok"
+    assert set(processes_of(user, "sallyport-runtime")) == runtimes, f"a runtime ended: {daemon.said()[-1000:]}"
+
+
+def test_names_of_objects_have_an_end(busy):
+    name = lambda text, status: busy.get("/name", status, method="POST", body=text.encode()).json
+    assert name("alice", 200) == "alice"
+    # two objects that look the same to whoever reads a name up to its NUL, and what no message can carry
+    for bad in ("alice\0", "x" * 1025, "x" * (40 << 20)):
+        assert name(bad, 500).startswith("RangeError: The name of an object"), bad[:10]
+    assert name("\u00e9" * 512, 200) == "\u00e9" * 512
+
+
+def test_a_result_that_is_too_large(busy):
+    assert busy.get("/name", method="POST", body="alice").json == "alice"
+    one_line(busy.cli("call", "alice", "text", f"[{40 << 20}]"), "larger than 25 MiB")
+
+
+def test_too_much_for_kv_at_once(busy):
+    said = busy.get("/put").json
+    assert None in said and any("too much at once" in s for s in said if s), said
+    assert busy.cli("kv", "get", "kv", f"key{said.index(None) + 1}").out == "x" * (24 << 20)
+
+
+def test_too_much_for_the_log_at_once(busy):
+    busy.get("/log")
+    wait_for(lambda: "lines of the log were lost" in busy.said(), 20, "what the log says of itself")

@@ -117,6 +117,12 @@ static void names_have_ids(void **state)
     assert_int_equal(object_id(S("Sandbox"), (struct span){NULL, 0}, id), 0);
     assert_true(object_id_is(S("Sandbox"), span_str(id)));
     assert_string_not_equal(id, ALICE);
+    /* no name looks like another's beginning */
+    static char text[JS_OBJECT_NAME_MAX + 1];
+    memset(text, 'n', sizeof text);
+    assert_int_equal(object_id(S("Sandbox"), span_of("a\0b", 3), id), -1);
+    assert_int_equal(object_id(S("Sandbox"), span_of(text, sizeof text), id), -1);
+    assert_int_equal(object_id(S("Sandbox"), span_of(text, sizeof text - 1), id), 0);
 }
 
 /* Calls of one object that is not here wait for one opening, and are done in their order. */
