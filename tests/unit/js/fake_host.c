@@ -1,5 +1,7 @@
 #include "tests/unit/js/fake_host.h"
 
+#include "tests/unit/js/faults.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +33,6 @@ const char *__lsan_default_suppressions(void)
 }
 
 static struct js *engine;
-static struct sigaction engine_faults; /* its own handler of SIGSEGV */
 static struct fake_host host;
 static struct js_instance *base;
 static struct js_instance *box;
@@ -78,7 +76,6 @@ static int setup(void **state)
     host.loop = loop_create(&err);
     engine = js_start(host.loop, &err);
     assert_non_null(engine);
-    sigaction(SIGSEGV, NULL, &engine_faults);
     char *app = read_file("app.js");
     char *api = read_file("api.js");
     char *webcrypto = read_file("webcrypto.js");
@@ -696,13 +693,10 @@ static void load_errors_have_a_place(void **state)
     assert_non_null(strstr(err.text, "A.outboundByHost[\"x\"] is not a function"));
 }
 
-/* Nothing catches the end of code that does not end by itself; where it was is told. The engine
- * stops its code by a fault, which cmocka would take for a failure. */
+/* Nothing catches the end of code that does not end by itself; where it was is told. */
 static void a_load_has_a_limit(void **state)
 {
     (void)state;
-    struct sigaction of_cmocka;
-    sigaction(SIGSEGV, &engine_faults, &of_cmocka);
     static const char map[] = "{\"version\":3,\"sources\":[\"app.ts\"],\"names\":[],"
                               "\"mappings\":\";AAAA;AASE,MAAM\"}";
     struct error err = {0};
@@ -731,7 +725,6 @@ static void a_load_has_a_limit(void **state)
     js_unload(v);
     assert_string_equal(host.log, "");
     buf_free(&facts);
-    sigaction(SIGSEGV, &of_cmocka, NULL);
 }
 
 /* What runs after the load has the host's limits, not these. */

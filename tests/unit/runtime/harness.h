@@ -5,6 +5,7 @@
 #ifndef TEST_RUNTIME_HARNESS_H
 #define TEST_RUNTIME_HARNESS_H
 
+#include "../js/faults.h"
 #include "gate/gate.h"
 #include "origin.h"
 #include "runtime/exchange.h"

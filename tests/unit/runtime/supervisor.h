@@ -5,6 +5,7 @@
 #ifndef TEST_RUNTIME_SUPERVISOR_H
 #define TEST_RUNTIME_SUPERVISOR_H
 
+#include "../js/faults.h"
 #include "runtime/control.h"
 #include "runtime/instance.h"
 
