@@ -24,7 +24,9 @@
 #define CONTROL_APP_MAX      (160u * 1024u * 1024u) /* PUT /v1/app: a bundle and its map */
 #define CONTROL_RAW_MAX      (128u * 1024u)         /* bytes that wait for a slow reader */
 #define CONTROL_UPGRADE      "sallyport-exec"
-#define CONTROL_STREAM_MAX   (1024u * 1024u) /* bytes that wait for a slow reader of events */
+/* Bytes that wait for a slow reader of events: all that is remembered, with its frames, and more.
+ */
+#define CONTROL_STREAM_MAX (2u * 1024u * 1024u)
 
 struct conn;
 

@@ -2,6 +2,7 @@
 #include "supervisor/control_routes.h"
 #include "supervisor/supervisor.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,8 @@ static const char *parse(const struct call *c, struct stream *st, bool *follow, 
 void control_events_stream(struct call *c)
 {
     static const char *const known[] = {"instance", "follow", "backlog", NULL};
+    static_assert(EVENTS_REMEMBER_MAX + EVENTS_REMEMBERED * 128u <= CONTROL_STREAM_MAX,
+                  "nothing that is remembered is lost on its way");
     struct events *events = c->s->events;
     bool follow;
     size_t backlog;
