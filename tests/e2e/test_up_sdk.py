@@ -18,7 +18,7 @@ const tell = (object, ...words) => { (told[object.ctx.id.name] ??= []).push(word
 export class Box extends Sandbox { envVars = { FROM_CLASS: "class", BOTH: "class" }; }
 const SERVER = `
 import http.server, threading
-gate = threading.Event()
+gate, seen = threading.Event(), []
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def answer(self, status, body, **more):
@@ -36,9 +36,11 @@ class H(http.server.BaseHTTPRequestHandler):
             gate.wait(20)
         self.wfile.write(b"0\\r\\n\\r\\n")
     def do_GET(self):
+        seen.append(f"{self.path} {self.headers['host']}")
         if self.path == "/go": gate.set()
         if self.path == "/slow": self.slow()
         elif self.path == "/die": self.close_connection = True
+        elif self.path == "/first": self.answer(200, seen[0].encode())
         elif self.path == "/moved": self.answer(302, b"", location="http://elsewhere.test/")
         else: self.answer(200, f"{self.path} {self.headers['host']}".encode())
     def chunks(self):
@@ -55,6 +57,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 8080), H).serve_forever()
 `;
 export class Web extends Container {
   defaultPort = 8080;
+  pingEndpoint = "probe.test/health?1";
   entrypoint = ["python3", "-c", SERVER];
   onStart() { tell(this, "start"); }
   onStop(params) { tell(this, "stop", params); }
@@ -290,6 +293,7 @@ const tests = {
   more: async ({ web }) => {
     const moved = await web.fetch(new Request("http://x/moved", { redirect: "follow" }));
     const none = await http(await web.containerFetch("http://x/", 9));
+    const probe = await http(await web.containerFetch("http://x/first"));
     const died = await http(await web.containerFetch("http://x/die"));
     const lost = [];
     for (const early of [true, false]) { // an aborted body is never taken for one that has ended
@@ -301,7 +305,7 @@ const tests = {
       lost.push((await failure(() => reader.read())).name);
     }
     const port = await failure(() => web.containerFetch("http://x/", 70000));
-    return { moved: [moved.status, moved.headers.get("location")], none, died, lost, port: port.name };
+    return { moved: [moved.status, moved.headers.get("location")], none, died, lost, probe, port: port.name };
   },
   plan: ({ web }) => web.plan(),
   told: ({ web, url }) => web.told(),
@@ -500,6 +504,7 @@ def test_http_into_the_sandbox(daemon):
     got = daemon.get("/more").json
     assert got["moved"] == [302, "http://elsewhere.test/"], got
     assert got["died"] == {"status": 500, "text": "Container suddenly disconnected, try again"}, got
+    assert got["probe"]["text"] == "/health?1 probe.test", got
     assert got["lost"] == ["AbortError", "AbortError"], got
     assert got["none"]["status"] == 500 and got["port"] == "TypeError", got
     assert got["none"]["text"].startswith("Error proxying request to container: the container is not listening on port 9"), got

@@ -140,7 +140,9 @@ export class Container extends DurableObject {
   async waitForPort(waitOptions) {
     const mine = life(this);
     try {
-      return await waitForPort(instanceOfObject(this), { ...waitOptions, portToCheck: waitOptions.portToCheck ?? ANY_PORT });
+      return await waitForPort(instanceOfObject(this), {
+        ...waitOptions, portToCheck: waitOptions.portToCheck ?? ANY_PORT, ping: this.pingEndpoint,
+      });
     } catch (e) {
       if (!waitOptions.signal?.aborted) await mine.tellError(e);
       throw e;

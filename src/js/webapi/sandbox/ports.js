@@ -33,8 +33,8 @@ export async function portFetch(instance, port, input, init) {
   }
 }
 
-// One probe. http null: does it listen; else {path, range}: does it answer so.
-export async function portAnswers(instance, port, http, signal = undefined) {
+// One probe. http null: does it listen; else {path, range}: does it answer so. ping: host and path to ask for.
+export async function portAnswers(instance, port, http, signal = undefined, ping = undefined) {
   const controller = new AbortController();
   let silent = false;
   const timer = startTimerOf(instance.task, () => {
@@ -44,7 +44,7 @@ export async function portAnswers(instance, port, http, signal = undefined) {
   const stop = () => controller.abort();
   signal?.addEventListener('abort', stop);
   try {
-    const response = await portFetch(instance, port, `http://localhost:${port}${http?.path ?? '/'}`,
+    const response = await portFetch(instance, port, `http://${ping ?? `localhost:${port}${http?.path ?? '/'}`}`,
       { signal: controller.signal });
     response.body?.cancel().catch(() => {});
     return http === null || (response.status >= http.range.min && response.status <= http.range.max);
@@ -59,12 +59,15 @@ export async function portAnswers(instance, port, http, signal = undefined) {
 
 // Waits until a server answers; -> how many probes it took, or the error of the last.
 export async function waitForPort(instance, options) {
-  const { portToCheck: port, signal, retries = 67, waitInterval = 300 } = options;
+  const { portToCheck: port, signal, retries = 67, waitInterval = 300, ping = undefined } = options;
+  if (ping !== undefined && !URL.canParse(`http://${ping}`)) {
+    throw new TypeError(`pingEndpoint is not a host and path: ${ping}`);
+  }
   const budget = retries * waitInterval;
   const begun = native.now();
   for (let tries = 1, wait = FIRST_WAIT_MS; ; tries++) {
     if (signal?.aborted) throw new Error('Container request aborted.', { cause: aborted() });
-    if (await portAnswers(instance, portNumber(port), null, signal)) return tries;
+    if (await portAnswers(instance, portNumber(port), null, signal, ping)) return tries;
     if (!lifeOf(instance).running) {
       throw new Error('Container crashed while checking for ports, did you start the container and setup the entrypoint correctly?');
     }
