@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "runtime/deploy.h"
 #include "runtime/front.h"
+#include "runtime/task.h"
 
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
@@ -40,6 +41,13 @@ static const char code[] =
     "  '/never': (request) => {\n"
     "    request.signal.addEventListener('abort', () => { aborted++; });\n"
     "    return new Promise(() => {}); },\n"
+    "  '/later': (request, env, ctx) => {\n"
+    "    request.signal.addEventListener('abort', () => { aborted++; });\n"
+    "    ctx.waitUntil(new Promise(() => {}));\n"
+    "    return new Response('now'); },\n"
+    "  '/soon': (request, env, ctx) => {\n"
+    "    ctx.waitUntil(scheduler.wait(1));\n"
+    "    return new Response('now'); },\n"
     "  '/aborted': () => new Response(String(aborted)),\n"
     "  '/add': async (request, env) => new Response(\n"
     "    version + ' ' + await env.COUNT.getByName('one').add()),\n"
@@ -248,6 +256,37 @@ static void a_module_without_fetch(void **state)
     assert_string_equal(t.reply.body, "The module's default export has no fetch()");
 }
 
+static void aborts(const char *count)
+{
+    get("app.test", "/aborted");
+    assert_string_equal(t.reply.body, count);
+}
+
+/* What goes on after its answer has a time of its own, and ends like any other work. */
+static void waiting_for_what_never_comes_has_a_limit(void **state)
+{
+    (void)state;
+    get("app.test", "/soon");
+    assert_string_equal(t.reply.body, "now");
+    for (int i = 0; i < 1000 && !list_empty(&t.rt->rests); i++) {
+        get("app.test", "/text");
+    }
+    assert_true(list_empty(&t.rt->rests));
+    uint32_t tasks = t.rt->task_count;
+    get("app.test", "/later");
+    assert_string_equal(t.reply.body, "now");
+    aborts("0");
+    skew_s += TASK_REST_MS / 1000 - 1;
+    task_clock(t.rt, clock_monotonic_ms());
+    assert_false(list_empty(&t.rt->rests));
+    aborts("0");
+    skew_s += 2;
+    task_clock(t.rt, clock_monotonic_ms());
+    assert_true(list_empty(&t.rt->rests));
+    assert_int_equal(t.rt->task_count, tasks);
+    aborts("1");
+}
+
 /* Our script chooses the id of a fetch by methods that the Worker can replace. */
 static void a_patched_array_names_no_fetch(void **state)
 {
@@ -437,6 +476,7 @@ int main(void)
         TEST(a_client_that_leaves_aborts_its_request),
         TEST(a_client_has_no_tunnel_and_no_policy),
         TEST(a_module_without_fetch),
+        TEST(waiting_for_what_never_comes_has_a_limit),
         TEST(a_patched_array_names_no_fetch),
         TEST(ids_of_tasks_stay_low),
         TEST(what_is_open_ends_in_its_own_code),
