@@ -31,63 +31,54 @@ static const char *const options[] = {
     "--outfile=/proc/self/fd/5",
 };
 
-/* As wrangler has it, Node's modules by their short names are Node's, not a package's. The longest
- * name that fits is the one that esbuild takes. */
+/* As wrangler has it, Node's modules by their short names are Node's, not a package's. An alias is
+ * one of all that stands below its name too, and esbuild appends what follows: beside each name is
+ * what the async form needs of that. */
 #define NODE_MODULES(X)                                                                            \
-    X("assert")                                                                                    \
-    X("assert/strict")                                                                             \
-    X("async_hooks")                                                                               \
-    X("buffer")                                                                                    \
-    X("child_process")                                                                             \
-    X("cluster")                                                                                   \
-    X("console")                                                                                   \
-    X("constants")                                                                                 \
-    X("crypto")                                                                                    \
-    X("dgram")                                                                                     \
-    X("diagnostics_channel")                                                                       \
-    X("dns")                                                                                       \
-    X("dns/promises")                                                                              \
-    X("domain")                                                                                    \
-    X("events")                                                                                    \
-    X("fs")                                                                                        \
-    X("fs/promises")                                                                               \
-    X("http")                                                                                      \
-    X("http2")                                                                                     \
-    X("https")                                                                                     \
-    X("inspector")                                                                                 \
-    X("module")                                                                                    \
-    X("net")                                                                                       \
-    X("os")                                                                                        \
-    X("path")                                                                                      \
-    X("path/posix")                                                                                \
-    X("path/win32")                                                                                \
-    X("perf_hooks")                                                                                \
-    X("process")                                                                                   \
-    X("punycode")                                                                                  \
-    X("querystring")                                                                               \
-    X("readline")                                                                                  \
-    X("readline/promises")                                                                         \
-    X("repl")                                                                                      \
-    X("stream")                                                                                    \
-    X("stream/promises")                                                                           \
-    X("stream/web")                                                                                \
-    X("string_decoder")                                                                            \
-    X("sys")                                                                                       \
-    X("timers")                                                                                    \
-    X("timers/promises")                                                                           \
-    X("tls")                                                                                       \
-    X("tty")                                                                                       \
-    X("url")                                                                                       \
-    X("util")                                                                                      \
-    X("util/types")                                                                                \
-    X("v8")                                                                                        \
-    X("vm")                                                                                        \
-    X("wasi")                                                                                      \
-    X("worker_threads")                                                                            \
-    X("zlib")
+    X("assert", SUB("node:assert", "strict"))                                                      \
+    X("async_hooks", "")                                                                           \
+    X("buffer", "")                                                                                \
+    X("child_process", "")                                                                         \
+    X("cluster", "")                                                                               \
+    X("console", "")                                                                               \
+    X("constants", "")                                                                             \
+    X("crypto", "")                                                                                \
+    X("dgram", "")                                                                                 \
+    X("diagnostics_channel", "")                                                                   \
+    X("dns", SUB("node:dns", "promises"))                                                          \
+    X("domain", "")                                                                                \
+    X("events", "")                                                                                \
+    X("fs", SUB("node:fs", "promises"))                                                            \
+    X("http", "")                                                                                  \
+    X("http2", "")                                                                                 \
+    X("https", "")                                                                                 \
+    X("inspector", SUB("node:inspector", "promises"))                                              \
+    X("module", "")                                                                                \
+    X("net", "")                                                                                   \
+    X("os", "")                                                                                    \
+    X("path", SUB("node:path", "posix") SUB("node:path", "win32"))                                 \
+    X("perf_hooks", "")                                                                            \
+    X("process", "")                                                                               \
+    X("punycode", "")                                                                              \
+    X("querystring", "")                                                                           \
+    X("readline", SUB("node:readline", "promises"))                                                \
+    X("repl", "")                                                                                  \
+    X("stream", SUB("node:stream", "promises") SUB("node:stream", "web"))                          \
+    X("string_decoder", "")                                                                        \
+    X("sys", "")                                                                                   \
+    X("timers", SUB("node:timers", "promises"))                                                    \
+    X("tls", "")                                                                                   \
+    X("tty", "")                                                                                   \
+    X("url", "")                                                                                   \
+    X("util", SUB("node:util", "types"))                                                           \
+    X("v8", "")                                                                                    \
+    X("vm", "")                                                                                    \
+    X("wasi", "")                                                                                  \
+    X("worker_threads", "")                                                                        \
+    X("zlib", "")
 
 /* The usual form: a function of module, exports and require. */
-#define PLAIN_ALIAS(name) "--alias:" name "=node:" name,
+#define PLAIN_ALIAS(name, below) "--alias:" name "=node:" name,
 static const char *const plain_options[] = {"--format=cjs",
                                             "--external:@cloudflare/containers",
                                             "--external:@cloudflare/sandbox",
@@ -103,26 +94,28 @@ static const char *const without_await_options[] = {"--supported:async-await=fal
 /* A module with top-level await is an async function inside of that one, which esbuild makes of ESM
  * alone. There a built-in that stayed an import would be no statement of a function, so each is a
  * module of one require. The entry comes on standard input and hands over its exports. */
-#define REQUIRE(name, builtin)                                                                     \
-    "--alias:" name "=data:text/javascript,module.exports=require('builtin:" builtin "')"
-#define ASYNC_NODE(name) REQUIRE(name, "node:" name), REQUIRE("node:" name, "node:" name),
+#define REQUIRE(name, builtin, below)                                                              \
+    "--alias:" name "=data:text/javascript,module.exports=require('builtin:" builtin "');" below "1"
+/* An import of name/sub makes the text end in `1/sub`: a division by what then takes its place. */
+#define SUB(builtin, sub)                                                                          \
+    "var " sub "={valueOf(){module.exports=require('builtin:" builtin "/" sub "')}};"
+#define ASYNC_NODE(name, below)                                                                    \
+    REQUIRE(name, "node:" name, below), REQUIRE("node:" name, "node:" name, below),
 static const char *const async_options[] = {
     "--format=esm",
     "--banner:js=return (async () => {",
     "--footer:js=})();",
     "--external:builtin:*",
-    REQUIRE("@cloudflare/containers", "@cloudflare/containers"),
-    REQUIRE("@cloudflare/sandbox", "@cloudflare/sandbox"),
-    REQUIRE("@cloudflare/sandbox/bridge", "@cloudflare/sandbox/bridge"),
-    REQUIRE("@cloudflare/sandbox/openai", "@cloudflare/sandbox/openai"),
-    REQUIRE("@cloudflare/sandbox/opencode", "@cloudflare/sandbox/opencode"),
-    REQUIRE("@cloudflare/sandbox/xterm", "@cloudflare/sandbox/xterm"),
-    REQUIRE("cloudflare:email", "cloudflare:email"),
-    REQUIRE("cloudflare:node", "cloudflare:node"),
-    REQUIRE("cloudflare:sockets", "cloudflare:sockets"),
-    REQUIRE("cloudflare:workers", "cloudflare:workers"),
-    REQUIRE("cloudflare:workflows", "cloudflare:workflows"),
-    REQUIRE("sallyport", "sallyport"),
+    REQUIRE("@cloudflare/containers", "@cloudflare/containers", ""),
+    REQUIRE("@cloudflare/sandbox", "@cloudflare/sandbox",
+            SUB("@cloudflare/sandbox", "bridge") SUB("@cloudflare/sandbox", "openai")
+                SUB("@cloudflare/sandbox", "opencode") SUB("@cloudflare/sandbox", "xterm")),
+    REQUIRE("cloudflare:email", "cloudflare:email", ""),
+    REQUIRE("cloudflare:node", "cloudflare:node", ""),
+    REQUIRE("cloudflare:sockets", "cloudflare:sockets", ""),
+    REQUIRE("cloudflare:workers", "cloudflare:workers", ""),
+    REQUIRE("cloudflare:workflows", "cloudflare:workflows", ""),
+    REQUIRE("sallyport", "sallyport", ""),
     NODE_MODULES(ASYNC_NODE)};
 
 struct list {

@@ -97,17 +97,21 @@ import { createHash } from 'crypto';
 import { types } from 'node:util';
 import { isDate } from 'util/types';
 import { connect } from 'cloudflare:sockets';
+import { setTimeout as later } from 'timers/promises';
+import { ReadableStream as Web } from 'node:stream/web';
+import { equal } from 'assert/strict';
+import * as parts from '@cloudflare/sandbox/openai';
 const digest = await Promise.resolve(createHash('md5').update('abc').digest('hex'));
 export default { fetch() {
   try {
     connect('db.example.test:5432');
   } catch (e) {
-    return Response.json([digest, types.isDate(1), isDate(new Date()), e.message]);
+    return Response.json([digest, types.isDate(1), isDate(new Date()), typeof later, Web === ReadableStream, equal.name !== undefined, typeof parts.Editor, e.message]);
   }
 } };
 '''))
-    assert daemon.get("/").json == ["900150983cd24fb0d6963f7d28e17f72", False, True,
-                                    "connect() has no local form here yet."]
+    assert daemon.get("/").json == ["900150983cd24fb0d6963f7d28e17f72", False, True, "function", True, True,
+                                    "function", "connect() has no local form here yet."]
 
 
 def test_an_unknown_module_is_refused(user):
