@@ -71,8 +71,11 @@ def test_secrets_are_listed_by_name_and_removed(user, live):
     ok(user.sallyport("secret", "rm", "EXTRA"))
     assert "EXTRA" not in user.sallyport("secret", "ls").out.split()
     assert user.sallyport("secret", "rm", "EXTRA").code == 125
-    bad = user.sallyport("secret", "put", "EXTRA", stdin="two\nlines")
-    assert bad.code == 125 and "newline" in bad.err and "lines" not in bad.err
+    pem = ok(user.sallyport("secret", "put", "PEM", stdin="two\nlines"))
+    assert "lines" not in pem.out + pem.err + ok(user.sallyport("secret", "ls")).out
+    bad = user.sallyport("secret", "put", "EXTRA", stdin="two\x01lines")
+    assert bad.code == 125 and "control byte" in bad.err and "lines" not in bad.err
+    assert "EXTRA" not in ok(user.sallyport("secret", "ls")).out.split()
     assert user.sallyport("secret", "put", "EXTRA", stdin="").code == 125
 
 
