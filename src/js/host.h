@@ -123,9 +123,9 @@ struct js_host {
     bool (*response_headers)(void *arg, uint32_t fetch, struct buf *out);
     struct source *(*response_body)(void *arg, uint32_t fetch); /* given; NULL: none, or taken */
 
-    /* Starts a fetch; false: it could not (then nothing follows and body.source was closed).
-     * It ends by exactly one of: js_fetch_failed; fetch_close; its body given back as
-     * JS_BODY_RESPONSE. A source that response_body gave is closed by the room before. */
+    /* Starts a fetch; false: it could not (then nothing follows; the body is over, be it a source
+     * or another fetch's). It ends by exactly one of: js_fetch_failed; fetch_close; its body given
+     * back as JS_BODY_RESPONSE. A source that response_body gave is closed by the room before. */
     bool (*fetch)(void *arg, const struct js_fetch *f);
     void (*fetch_close)(void *arg, uint32_t fetch); /* at any time, head there or not */
 
