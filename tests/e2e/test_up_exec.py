@@ -172,7 +172,7 @@ def sleepers(seconds):
 def test_timeout_abort_orphan(box):
     result, ms = box.get("/timeout").json
     assert ms < 3000, (result, ms)
-    assert result == "CommandError: Command timed out after 300ms", result
+    assert result == "CommandError: Command timeout after 300ms", result
     result, ms = box.get("/abort").json
     assert result == "Error: Operation was aborted" and ms < 3000, (result, ms)
     wait_for(lambda: not sleepers("30.5917") and not sleepers("31.5917"), 5, "the end of what was stopped")

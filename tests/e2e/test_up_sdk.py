@@ -381,7 +381,7 @@ SHAPES = {
 }
 # name -> class, code, HTTP status, words of the message. None: an Error without a code.
 FAILURES = {
-    "timeout": ("CommandError", "COMMAND_EXECUTION_ERROR", 500, "Command timed out after 50ms"),
+    "timeout": ("CommandError", "COMMAND_EXECUTION_ERROR", 500, "Command timeout after 50ms"),
     "empty": ("CommandError", "INVALID_COMMAND", 400, "command"),
     "encoding": ("TypeError", None, None, 'Unknown encoding "ebcdic"'),
     "aborted": ("Error", None, None, "Operation was aborted"), "inFlight": ("Error", None, None, "Operation was aborted"),
@@ -465,7 +465,7 @@ def test_commands_environments_sessions(daemon):
                    "class-set-\n"], got
     got = daemon.get("/sessions").json
     assert got == ["1\n/usr\n", "[]class\n", ["sandbox-b1", None, "made-by-name"], "[]\n", "1\n", 5, "on\n",
-                   "Command timed out after 50ms", "sandbox-b1", True], got
+                   "Command timeout after 50ms", "sandbox-b1", True], got
     got = daemon.get("/exec").json
     assert got["seen"] == [f"{n} {c}{i}" for i in (1, 2, 3) for n, c in (("stdout", "o"), ("stderr", "e"))], got
     assert got["same"] == ["o1\no2\no3\n", "e1\ne2\ne3\n"] and got["bytes"] == "/wAB" and got["where"] == "/usr\n", got

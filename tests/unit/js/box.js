@@ -72,7 +72,7 @@ const TESTS = {
     equal((await self.exec("printf 'ä€😀'")).stdout, 'ä€😀');
     await fails(self.exec('true', { encoding: 'ebcdic' }), /Unknown encoding "ebcdic"/);
     await fails(self.exec(''), /not a string with something in it/, 'CommandError');
-    await fails(self.exec('sleep 10', { timeout: 50 }), /timed out after 50ms/, 'CommandError');
+    await fails(self.exec('sleep 10', { timeout: 50 }), /timeout after 50ms/, 'CommandError');
     await fails(self.exec('true', { cwd: '/', sessionId: ' ' }), /must not be empty/);
   },
   async exec_callbacks(self, sandbox) {
@@ -85,7 +85,7 @@ const TESTS = {
     equal([r.stdout, r.stderr], ['a\n', 'b\n']);
     equal(done, [0]);
     const errors = [];
-    await fails(sandbox.exec('sleep 9', { timeout: 20, onError: (e) => errors.push(e.message) }), /timed out/);
+    await fails(sandbox.exec('sleep 9', { timeout: 20, onError: (e) => errors.push(e.message) }), /timeout/);
     equal(errors.length, 1);
   },
   async exec_abort(self, sandbox) {
@@ -128,7 +128,7 @@ const TESTS = {
     ok(events.every((e) => !Number.isNaN(Date.parse(e.timestamp))), 'timestamps');
     const late = await eventsOf(await self.execStream('sleep 9', { timeout: 30 }));
     equal(late[late.length - 1].type, 'error');
-    ok(/timed out after 30ms/.test(late[late.length - 1].error), 'the error says why');
+    ok(/timeout after 30ms/.test(late[late.length - 1].error), 'the error says why');
   },
   // 100 MiB past a reader that never holds more than a chunk; a cut in a character is no matter.
   async stream_large(self) {
@@ -181,7 +181,7 @@ const TESTS = {
     await fails(sandbox.setEnvVars({ 'A B': '1' }), /not the name of a variable/, 'ValidationFailedError');
     await fails(s.runCode('1'), /session\.runCode\(\) has no local form/);
     const t = await self.createSession({ commandTimeoutMs: 40 });
-    await fails(t.exec('sleep 9'), /timed out after 40ms/);
+    await fails(t.exec('sleep 9'), /timeout after 40ms/);
   },
   async sessionless(self) {
     const lone = getSandbox(self.env.BOX, 'other', { enableDefaultSession: false });
@@ -189,6 +189,9 @@ const TESTS = {
     const r = await lone.exec('echo "[$NOT_KEPT]$FROM_CLASS"; pwd');
     ok(r.stdout.startsWith('[]class\n') && !r.stdout.includes('/usr\n'), r.stdout);
     equal(r.sessionId, undefined);
+    const late = await lone.exec('echo out; printf err >&2; sleep 9', { timeout: 200 });
+    equal([late.success, late.exitCode, late.stdout, late.stderr],
+      [false, 124, 'out\n', 'err\nCommand timed out after 200ms\n']);
   },
   async env_vars(self) {
     await self.setEnvVars({ X: '1', Y: '2' });
@@ -222,7 +225,15 @@ const TESTS = {
     await p.kill();
     equal(await p.waitForExit(5000), { exitCode: 143 });
     equal(await p.getStatus(), 'killed');
-    await self.startProcess('sleep 30');
+    const deaf = await self.startProcess('trap "" TERM; echo deaf; while :; do sleep 1; done');
+    await deaf.waitForLog('deaf');
+    await deaf.kill();
+    equal([await deaf.waitForExit(5000), await deaf.getStatus()], [{ exitCode: 137 }, 'killed']);
+    const session = await self.createSession({ id: 'with-processes' });
+    const its = await session.startProcess('sleep 30');
+    const other = await self.startProcess('sleep 30');
+    await self.deleteSession('with-processes');
+    equal([await its.waitForExit(5000), await other.getStatus()], [{ exitCode: 137 }, 'running']);
     await self.startProcess('sleep 30');
     equal(await self.killAllProcesses(), 2);
     equal((await self.listProcesses()).every((x) => x.status === 'killed'), true);

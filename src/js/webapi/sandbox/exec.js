@@ -11,6 +11,8 @@ const RESULT_MAX = 1024 * 1024; // of each output that execStream's last event r
 
 // What getSandbox(…, {enableDefaultSession: false}) calls with: no session, a shell of its own.
 export const NO_SESSION = '__DISABLE_SESSION__';
+// What a command without a session has for an exit status when its time is over, as timeout(1) says.
+const TIMEOUT_STATUS = 124;
 const OWN_SHELL = 'if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi';
 
 // The name under which code sees the default session.
@@ -49,11 +51,15 @@ export function commandArgs(instance, command, session, options) {
   return args;
 }
 
+function lateText(stderr, args) {
+  return `${stderr}${stderr === '' || stderr.endsWith('\n') ? '' : '\n'}Command timed out after ${args.timeout_ms}ms\n`;
+}
+
 function checkEnd(end, operation, args, signal) {
   if (signal?.aborted) throw aborted();
   if (end.how === 'lost') throw interrupted(operation);
   if (end.how === 'timeout') {
-    throw sandboxError('COMMAND_EXECUTION_ERROR', `Command timed out after ${args.timeout_ms}ms`,
+    throw sandboxError('COMMAND_EXECUTION_ERROR', `Command timeout after ${args.timeout_ms}ms`,
       { operation: 'command.execute', context: { command: args.command, exitCode: exitCodeOf(end) } });
   }
 }
@@ -119,8 +125,12 @@ async function execute(instance, command, session, options) {
   try {
     const [out, err] = await collect(running, options);
     const end = await running.ended;
+    const texts = [textOf(out.bytes(), options.encoding), textOf(err.bytes(), options.encoding)];
+    if (session === NO_SESSION && end.how === 'timeout' && !options.signal?.aborted) {
+      return result(TIMEOUT_STATUS, texts[0], lateText(texts[1], args));
+    }
     checkEnd(end, 'exec', args, options.signal);
-    return result(exitCodeOf(end), textOf(out.bytes(), options.encoding), textOf(err.bytes(), options.encoding));
+    return result(exitCodeOf(end), ...texts);
   } catch (e) {
     throw options.signal?.aborted ? aborted() : e;
   } finally {

@@ -112,11 +112,11 @@ export async function readFile(instance, session, path, options) {
   }
   const bytes = await fileCall(instance, session, 'read', [path]);
   const text = isText(bytes, false);
-  const asText = encoding === undefined ? text : encoding !== 'base64';
+  const mimeType = mimeOf(path, text);
+  const asText = encoding === undefined ? text && isTextType(mimeType) : encoding !== 'base64';
   return {
     success: true, path, content: asText ? decoder()(bytes, true) : base64(bytes), timestamp: now(),
-    encoding: asText ? 'utf-8' : 'base64', isBinary: !asText, mimeType: mimeOf(path, text),
-    size: bytes.length,
+    encoding: asText ? 'utf-8' : 'base64', isBinary: !asText, mimeType, size: bytes.length,
   };
 }
 

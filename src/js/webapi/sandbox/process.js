@@ -13,6 +13,9 @@ import { Collected, Running, decoder, drain, exitCodeOf, interrupted, refuseAbor
   signalNumber } from './run.js';
 import { eventStream } from './sse.js';
 
+const SIGKILL = 9;
+const SIGTERM = 15;
+const TERM_MS = 5000; // that a process has to end of SIGTERM
 const KEPT_MAX = 256; // ended processes that are still known
 const LABEL_MAX = 256; // bytes
 const LOG_MAX = 4 * 1024 * 1024; // bytes of logs that one call collects
@@ -222,11 +225,22 @@ export async function getProcess(instance, id) {
   }
 }
 
+// One that does not end of SIGTERM is ended by SIGKILL.
 export async function killProcess(instance, id, signal) {
   const record = await find(instance, id);
   if (record.end !== null) return;
   record.killed = true;
-  await record.running.kill(signalNumber(signal));
+  const number = signalNumber(signal);
+  await record.running.kill(number);
+  if (number !== SIGTERM) return;
+  await Promise.race([record.running.ended, delay(instance, TERM_MS)]);
+  await record.running.kill(SIGKILL);
+}
+
+// Of a session that goes: its processes go with it.
+export async function killSession(instance, session) {
+  const running = [...lifeOf(instance).background.values()].filter((r) => r.end === null && r.sessionId === session);
+  await Promise.all(running.map((r) => killProcess(instance, r.id, SIGKILL)));
 }
 
 export async function killAllProcesses(instance) {

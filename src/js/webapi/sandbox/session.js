@@ -65,6 +65,7 @@ export async function deleteSession(instance, id) {
   }
   try {
     await lifeOf(instance).use(() => ask(instance, 'session', { op: 'delete', name }));
+    await processes.killSession(instance, name);
   } catch (e) {
     throw /session: not found/.test(e.message)
       ? sandboxError('INTERNAL_ERROR', `Session '${name}' not found`, { context: { sessionId: name } }) : e;
