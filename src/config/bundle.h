@@ -4,8 +4,8 @@
  *
  * esbuild is the system's (/usr/bin/esbuild, or ours beside the programs), never one that a
  * project carries; it runs without an environment and without plugins, and of the project's
- * tsconfig it is told what tsconfig.h names. The built-in modules stay external. Its output goes to memfds; no file is written but
- * the cache.
+ * tsconfig it is told what tsconfig.h names. The built-in modules stay external. Its output goes to
+ * memfds; no file is written but the cache.
  *
  * The cache (one file a module under the user's cache folder) is used only while every file that
  * was read, and every folder in which a new file could have been found first, has the same inode,

@@ -51,10 +51,14 @@ void js_loaded(struct js_version *v)
 int js_limit_error(struct js_version *v, const char *what, struct error *err)
 {
     if (v->limit_hit) {
+        /* The engine knows the places of calls and of what can throw: a loop of neither is told by
+         * the last of them before it. */
+        bool placed = buf_len(&v->limit_place) > 0;
         return error_set(err, 0,
-                         SPAN_FMT "%s%s ran for more than %u s: leave the work to its handlers",
-                         SPAN_ARG(buf_span(&v->limit_place)),
-                         buf_len(&v->limit_place) > 0 ? ": " : "", what, v->limit_ms / 1000);
+                         SPAN_FMT "%s%s ran for more than its limit of %u s%s: leave the work to "
+                                  "its handlers",
+                         SPAN_ARG(buf_span(&v->limit_place)), placed ? ": " : "", what,
+                         v->limit_ms / 1000, placed ? ", here or in what follows" : "");
     }
     return -1;
 }

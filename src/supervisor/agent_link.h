@@ -86,8 +86,8 @@ struct agent_pipes {
     size_t count;
     int outer[3]; /* by stream: write 0, read 1 and 2; -1: none */
 };
-/* As many as the flags say: 1 and 2, 0 with i, none with b. Flag t is the caller's pty. With f, 0 is
- * a socket: its reader tells an end that was said, by shutdown, from a writer that is gone. */
+/* As many as the flags say: 1 and 2, 0 with i, none with b. Flag t is the caller's pty. With f, 0
+ * is a socket: its reader tells an end that was said, by shutdown, from a writer that is gone. */
 int agent_pipes_open(struct agent_pipes *p, struct span flags, struct error *err);
 void agent_pipes_handed(struct agent_pipes *p); /* the inner ends were sent: closes them */
 void agent_pipes_close(struct agent_pipes *p);  /* what is left of both */

@@ -83,7 +83,7 @@ BASE = 'import { Sandbox } from "@cloudflare/sandbox";\n'
 
 
 @pytest.mark.parametrize("code, words", [
-    (BASE + "let i = 0; for (;;) i++;\nexport class A extends Sandbox {}\n", ("module", "limit", "loaded")),
+    (BASE + "let i = 0; for (;;) i++;\nexport class A extends Sandbox {}\n", ("bad.ts:", "the module's own code", "limit of 3 s")),
     (BASE + "export class A extends Sandbox { constructor(...a: any[]) { super(...a); for (;;); } }\n",
      ("start the instance", "CPU limit")),
     ("export class A {}\n", ("class", "extends Sandbox")),

@@ -292,7 +292,7 @@ def test_a_constructor_that_does_not_end(user, up):
     wait_for(lambda: daemon.get("/held").json == 1, 10, "the object at work")
     user.write("worker/src/index.ts", code.replace("n = 0;", "n = (() => { for (;;); })();"))
     r = daemon.cli("deploy", "-c", daemon.folder)
-    one_line(r, "the constructor of Box ran for more than 1 s", "index.ts:")
+    one_line(r, "the constructor of Box ran for more than its limit of 1 s", "index.ts:")
     thread.join()
     assert held == [1]
     assert daemon.get("/").text == "ok"

@@ -710,8 +710,9 @@ static void a_load_has_a_limit(void **state)
             "(function spin() { for (;;) { try { x++; } catch { x = 0; } finally { x--; } } })();"),
         .map = SPAN_LIT(map)};
     assert_null(js_load(engine, &app, &fake_host_table, &host, &err));
-    assert_string_equal(err.text, "app.ts:10:9: the module's own code ran for more than 3 s: "
-                                  "leave the work to its handlers");
+    assert_string_equal(
+        err.text, "app.ts:10:9: the module's own code ran for more than its limit of 3 s, here "
+                  "or in what follows: leave the work to its handlers");
     app.bundle =
         SPAN_LIT("\"use strict\";\nvar x = 1;\n"
                  "exports.A = class A extends require('sallyport').Sandbox { constructor(...a) {"
@@ -720,8 +721,9 @@ static void a_load_has_a_limit(void **state)
     assert_non_null(v);
     struct js_instance_spec spec = {.id = SPAN_LIT("i"), .class_name = SPAN_LIT("A")};
     assert_null(js_instance_create(v, &spec, &facts, &err));
-    assert_string_equal(err.text, "app.ts:10:9: the constructor of A ran for more than 1 s: "
-                                  "leave the work to its handlers");
+    assert_string_equal(
+        err.text, "app.ts:10:9: the constructor of A ran for more than its limit of 1 s, here or "
+                  "in what follows: leave the work to its handlers");
     js_unload(v);
     assert_string_equal(host.log, "");
     buf_free(&facts);
