@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define LOG_LINE_BYTES 2048
+#define PIECE_BYTES    (PIPE_BUF - 2u) /* and the newline */
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const char *log_role = "sallyport";
@@ -41,17 +43,34 @@ void log_terminal_raw(bool raw)
     log_raw = raw;
 }
 
-void log_line(const char *bytes, size_t len)
+/* A pipe that has room at all takes PIECE_BYTES without blocking, and not always more. */
+static bool put_piece(const char *bytes, size_t len, const char *end)
 {
     struct iovec iov[2] = {
         {(void *)(uintptr_t)bytes, len},
-        {log_raw ? "\r\n" : "\n", log_raw ? 2 : 1},
+        {(void *)(uintptr_t)end, strlen(end)},
     };
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
-    if (poll(&room, 1, 0) > 0) {
-        ssize_t unused = writev(STDERR_FILENO, iov, 2);
-        (void)unused;
+    return poll(&room, 1, 0) > 0 && writev(STDERR_FILENO, iov, 2) >= 0;
+}
+
+void log_line(const char *bytes, size_t len)
+{
+    static bool torn; /* the rest of a long line was lost, its newline too */
+    const char *end = log_raw ? "\r\n" : "\n";
+    if (torn && !put_piece("", 0, end)) {
+        return;
     }
+    torn = false;
+    while (len > PIECE_BYTES) {
+        if (!put_piece(bytes, PIECE_BYTES, "")) {
+            return;
+        }
+        torn = true;
+        bytes += PIECE_BYTES;
+        len -= PIECE_BYTES;
+    }
+    torn = !put_piece(bytes, len, end) && torn;
 }
 
 void log_write(enum log_level level, const char *fmt, ...)

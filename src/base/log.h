@@ -2,8 +2,9 @@
  * log: one line a fact on descriptor 2, `sallyport-ROLE[ID]: level: text`.
  *
  * Control bytes in the text become `\xNN`, so that hostile bytes can neither forge a line nor
- * steer a terminal. A line that descriptor 2 has no room for is lost: a reader that has stopped
- * reading must not stop the gate. A secret, a header value or a body never goes here.
+ * steer a terminal. What descriptor 2 has no room for is lost (a line, or the rest of one that
+ * is longer than PIPE_BUF): a reader that has stopped reading must not stop the gate. A secret, a
+ * header value or a body never goes here.
  */
 #ifndef SALLYPORT_BASE_LOG_H
 #define SALLYPORT_BASE_LOG_H
