@@ -166,8 +166,8 @@ static bool pump_write(struct pump *p)
 /* All was written. */
 static void pump_end(struct pump *p)
 {
-    if (shutdown(p->fd, SHUT_WR) != 0) {
-        pump_free(p); /* a pipe, or nobody reads any more */
+    if (p->tag == NULL || shutdown(p->fd, SHUT_WR) != 0) {
+        pump_free(p); /* nobody would stop it, it is a pipe, or nobody reads any more */
         return;
     }
     loop_watch_cancel(p->watch);

@@ -20,7 +20,8 @@ void pipe_source_closed(struct source *s, void (*closed)(void *arg), void *arg);
 /* Writes the source (given) to fd (given) until its end, or until nobody reads, then closes both.
  * Of a socket the end of a whole source is a shutdown, and it is closed when it is stopped: so its
  * reader knows a source that broke, or a runtime that ended. It is in *pumps meanwhile; tag is what
- * it is stopped by. */
+ * it is stopped by, NULL when its process is not known: then even a whole source ends as one that
+ * broke. */
 struct pump_spec {
     struct loop *loop;
     struct list *pumps;

@@ -326,6 +326,23 @@ static void a_socket_tells_a_whole_source_from_one_that_broke(void **state)
     close(t.fds[1]);
 }
 
+/* No end of a process will be told that could close it. */
+static void a_socket_without_a_process_is_not_held(void **state)
+{
+    struct counting c = {.have = 10, .all = 10};
+    (void)state;
+    close(t.fds[0]);
+    close(t.fds[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, t.fds), 0);
+    pump(&c, NULL);
+    run_turns();
+    assert_int_equal(drain(0), 10);
+    assert_int_equal(c.closed, 1);
+    assert_false(is_open(t.fds[1]));
+    assert_true(list_empty(&t.pumps));
+    close(t.fds[0]);
+}
+
 static void nobody_reads_the_input(void **state)
 {
     struct counting c = {.have = 10, .all = 20};
@@ -373,6 +390,7 @@ int main(void)
         TEST(input_waits_for_its_source),
         TEST(input_that_breaks_ends_the_pipe),
         TEST(a_socket_tells_a_whole_source_from_one_that_broke),
+        TEST(a_socket_without_a_process_is_not_held),
         TEST(nobody_reads_the_input),
         TEST(pumps_are_stopped_by_their_tag),
     };
