@@ -93,7 +93,7 @@ int processes_timeout(struct agent *a);
 
 bool sessions_open(struct agent *a);
 struct session *session_find(struct agent *a, struct span name);
-/* Made when there is none of that name. NULL: too many of them. */
+/* Made when there is none of that name. NULL: too many of them, or memory is out. */
 struct session *session_take(struct agent *a, struct span name);
 void session_message(struct agent *a, struct ipc_message *msg);
 /* The arguments of a shell that runs `text`; with `leaves` it tells of its end by shell_left. */

@@ -3,6 +3,7 @@
 #include "agent/json.h"
 #include "agent/tree.h"
 #include "base/cleanup.h"
+#include "base/write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,19 +30,6 @@ int files_fail_of_two(int code, const char *from, const char *to)
     const bool of_place = code == ENOENT || code == ENOTDIR || code == EISDIR || code == EEXIST ||
                           code == ENOTEMPTY || code == EINVAL || code == ENAMETOOLONG;
     return files_fail(code, of_place && lstat(from, &st) == 0 ? to : from);
-}
-
-static int write_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        const ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        bytes += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
 }
 
 /* Nothing may come for ever, of a FIFO that nobody opens too: not when nobody waits for it. */
@@ -71,7 +59,7 @@ int files_copy(int from, int to, int *at_source)
         if (n < 0 && errno != EINTR) {
             return -errno;
         }
-        const int rc = write_all(to, chunk, n > 0 ? (size_t)n : 0);
+        const int rc = write_all(to, span_of(chunk, n > 0 ? (size_t)n : 0));
         if (rc < 0) {
             return rc;
         }

@@ -52,7 +52,6 @@ struct session *session_find(struct agent *a, struct span name)
     return NULL;
 }
 
-/* NULL: too many, or out of memory. */
 struct session *session_take(struct agent *a, struct span name)
 {
     struct session *s = session_find(a, name);

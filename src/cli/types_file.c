@@ -1,5 +1,6 @@
 #include "cli/types_file.h"
 #include "base/cleanup.h"
+#include "base/write.h"
 #include "config/types.h"
 
 #include <errno.h>
@@ -33,18 +34,6 @@ int types_file_look(const char *path, struct span text, enum types_state *out, s
     *out = span_eq(had, text) ? TYPES_FRESH : TYPES_STALE;
     buf_free(&there);
     return rc;
-}
-
-static int write_all(int fd, struct span text)
-{
-    while (text.len > 0) {
-        ssize_t n = write(fd, text.ptr, text.len);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        text = n > 0 ? span_from(text, (size_t)n) : text;
-    }
-    return 0;
 }
 
 /* mkostemp gives 0600; a file that others are to read has what their umask leaves. */

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/write.h"
 #include "config/cache.h"
 #include "config/esbuild.h"
 #include "config/paths.h"
@@ -19,12 +20,9 @@ static int seal(const char *name, struct span bytes, struct error *err)
     if (fd < 0) {
         return error_set(err, errno, "bundle: memfd_create");
     }
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.ptr, bytes.len);
-        if (n < 0) {
-            return error_set(err, errno, "bundle: write");
-        }
-        bytes = span_from(bytes, (size_t)n);
+    int rc = write_all(fd, bytes);
+    if (rc < 0) {
+        return error_set(err, -rc, "bundle: write");
     }
     if (lseek(fd, 0, SEEK_SET) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {

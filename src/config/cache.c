@@ -1,5 +1,6 @@
 #include "config/cache.h"
 #include "base/cleanup.h"
+#include "base/write.h"
 #include "config/bundle.h"
 #include "config/config.h"
 #include "config/esbuild.h"
@@ -244,13 +245,8 @@ static json_t *describe_all(const struct cache_sources *s, uint64_t began_ns)
 static bool write_parts(int fd, const struct span *parts, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct span rest = parts[i];
-        while (rest.len > 0) {
-            ssize_t n = write(fd, rest.ptr, rest.len);
-            if (n <= 0) {
-                return false;
-            }
-            rest = span_from(rest, (size_t)n);
+        if (write_all(fd, parts[i]) < 0) {
+            return false;
         }
     }
     return true;

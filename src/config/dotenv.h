@@ -6,7 +6,7 @@
  *     KEY: value                                  several lines"
  *
  * In double quotes \n, \r, \t, \" and \\ are escapes; elsewhere a backslash is itself. A later line
- * for the same name wins. A value that holds a control byte other than a newline or a tab is an
+ * for the same name wins. A value that holds a control byte other than HTAB, CR or LF is an
  * error that names file and line, never the value.
  */
 #ifndef SALLYPORT_CONFIG_DOTENV_H

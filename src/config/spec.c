@@ -1,6 +1,7 @@
 #include "config/spec.h"
 #include "config/shape.h"
 #include "base/cleanup.h"
+#include "base/write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -245,19 +246,6 @@ int spec_read(int fd, struct spec *out, struct error *err)
     return rc;
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        text += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 int spec_write(const struct spec *s, struct error *err)
 {
     json_t *root = shape_write(&spec_shape, s);
@@ -269,7 +257,7 @@ int spec_write(const struct spec *s, struct error *err)
     int fd = memfd_create("spec", 0);
     int rc = fd < 0 ? error_set(err, errno, "spec: memfd_create") : 0;
     size_t len = strlen(text);
-    if (rc == 0 && (len > SPEC_BYTES_MAX || write_all(fd, text, len) < 0)) {
+    if (rc == 0 && (len > SPEC_BYTES_MAX || write_all(fd, span_of(text, len)) < 0)) {
         rc = error_set(err, len > SPEC_BYTES_MAX ? E2BIG : errno, "spec: write");
         close(fd);
     }

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/write.h"
 #include "isolate/netns.h"
 #include "launcher/ca_link.h"
 #include "launcher/siblings.h"
@@ -27,17 +28,8 @@ static int write_in(struct view *v, const char *name, struct span bytes, struct 
     if (fd < 0) {
         return error_set(err, errno, "write %s for the sandbox", name);
     }
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.ptr, bytes.len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            return error_set(err, errno, "write %s for the sandbox", name);
-        }
-        bytes = span_from(bytes, (size_t)n);
-    }
-    return 0;
+    int rc = write_all(fd, bytes);
+    return rc < 0 ? error_set(err, -rc, "write %s for the sandbox", name) : 0;
 }
 
 /* Reads a file to the end; -ENOENT and nothing when it is not there. */

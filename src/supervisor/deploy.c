@@ -1,6 +1,7 @@
 #include "supervisor/deploy.h"
 
 #include "base/cleanup.h"
+#include "base/write.h"
 #include "config/bundle.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/up.h"
@@ -35,13 +36,9 @@ static int sealed(const char *name, const json_t *text, int *out, struct error *
     if (fd < 0) {
         return error_set(err, errno, "%s", name);
     }
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n <= 0) {
-            return error_set(err, errno, "%s", name);
-        }
-        bytes += n;
-        len -= (size_t)n;
+    int rc = write_all(fd, span_of(bytes, len));
+    if (rc < 0) {
+        return error_set(err, -rc, "%s", name);
     }
     if (lseek(fd, 0, SEEK_SET) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {
