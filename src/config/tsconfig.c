@@ -55,47 +55,53 @@ static int take_plain(const struct jsonc *doc, const json_t *options, json_t *ou
     return 0;
 }
 
-static json_t *absolute(const char *base, const char *path)
-{
-    cleanup_free char *clean = paths_clean(base, path);
-    return clean != NULL ? json_string(clean) : NULL;
-}
+/* What the files say so far. */
+struct taken {
+    json_t *options;
+    char *paths_folder; /* of the file that has the paths; NULL: none has */
+};
 
-/* A pattern has a list of places, each below base. */
-static int take_paths(const struct jsonc *doc, const char *base, const json_t *paths, json_t *out,
-                      struct error *err)
+static int check_paths(const struct jsonc *doc, json_t *paths, struct error *err)
 {
-    static const char expected[] = "an object with a list of strings for each pattern";
-    if (!json_is_object(paths)) {
-        return bad_option(doc, "paths", expected, err);
-    }
-    json_t *mapped = json_object();
+    bool good = json_is_object(paths);
     const char *pattern;
     json_t *places;
-    int rc = 0;
-    json_object_foreach((json_t *)(uintptr_t)paths, pattern, places)
+    json_object_foreach(paths, pattern, places)
     {
-        json_t *list = json_array();
-        rc = rc < 0 || !json_is_array(places) ? -1 : 0;
-        for (size_t i = 0; rc == 0 && i < json_array_size(places); i++) {
-            const char *place = json_string_value(json_array_get(places, i));
-            rc = place != NULL ? json_array_append_new(list, absolute(base, place)) : -1;
+        good = good && json_is_array(places);
+        for (size_t i = 0; good && i < json_array_size(places); i++) {
+            good = json_is_string(json_array_get(places, i));
         }
-        json_object_set_new(mapped, pattern, list);
     }
-    if (rc < 0) {
-        json_decref(mapped);
-        return bad_option(doc, "paths", expected, err);
+    return good
+               ? 0
+               : bad_option(doc, "paths", "an object with a list of strings for each pattern", err);
+}
+
+/* Each place is below the baseUrl, whichever file has that, else beside the file with the paths. */
+static int place_paths(struct taken *t)
+{
+    const char *base = json_string_value(json_object_get(t->options, "baseUrl"));
+    const char *pattern;
+    json_t *places;
+    json_object_foreach(json_object_get(t->options, "paths"), pattern, places)
+    {
+        for (size_t i = 0; i < json_array_size(places); i++) {
+            const char *place = json_string_value(json_array_get(places, i));
+            cleanup_free char *clean = paths_clean(base != NULL ? base : t->paths_folder, place);
+            if (clean == NULL || json_array_set_new(places, i, json_string(clean)) < 0) {
+                return -1;
+            }
+        }
     }
-    set_new(out, "paths", mapped);
     return 0;
 }
 
-static int take(const struct jsonc *doc, const char *folder, json_t *out, struct error *err)
+static int take(const struct jsonc *doc, const char *folder, struct taken *t, struct error *err)
 {
     const json_t *options = json_object_get(doc->root, "compilerOptions");
     const json_t *base_url = json_object_get(options, "baseUrl");
-    const json_t *paths = json_object_get(options, "paths");
+    json_t *paths = json_object_get(options, "paths");
     if (base_url != NULL && !json_is_string(base_url)) {
         return bad_option(doc, "baseUrl", "a string", err);
     }
@@ -105,10 +111,16 @@ static int take(const struct jsonc *doc, const char *folder, json_t *out, struct
         return error_set(err, ENOMEM, "tsconfig");
     }
     if (base_url != NULL) {
-        set_new(out, "baseUrl", json_string(base));
+        set_new(t->options, "baseUrl", json_string(base));
     }
-    int rc = take_plain(doc, options, out, err);
-    return rc == 0 && paths != NULL ? take_paths(doc, base, paths, out, err) : rc;
+    int rc = take_plain(doc, options, t->options, err);
+    rc = rc == 0 && paths != NULL ? check_paths(doc, paths, err) : rc;
+    if (rc == 0 && paths != NULL && t->paths_folder == NULL) {
+        t->paths_folder = strdup(folder);
+        json_object_set(t->options, "paths", paths);
+        rc = t->paths_folder == NULL ? error_set(err, ENOMEM, "tsconfig") : 0;
+    }
+    return rc;
 }
 
 static char *folder_of(const char *file)
@@ -118,7 +130,7 @@ static char *folder_of(const char *file)
 }
 
 /* *next: the file that this one extends, NULL when that is none of ours to read. */
-static int take_file(const char *file, struct tsconfig *t, json_t *out, char **next,
+static int take_file(const char *file, struct tsconfig *t, struct taken *taken, char **next,
                      struct error *err)
 {
     struct buf text;
@@ -134,7 +146,7 @@ static int take_file(const char *file, struct tsconfig *t, json_t *out, char **n
     if (folder == NULL || !spec_strings_add(&t->files, file)) {
         rc = error_set(err, ENOMEM, "tsconfig");
     }
-    rc = rc < 0 ? rc : take(&doc, folder, out, err);
+    rc = rc < 0 ? rc : take(&doc, folder, taken, err);
     const char *extends = json_string_value(json_object_get(doc.root, "extends"));
     if (rc == 0 && extends != NULL && (extends[0] == '.' || extends[0] == '/')) {
         const char *dot = strrchr(extends, '.');
@@ -148,15 +160,19 @@ static int take_file(const char *file, struct tsconfig *t, json_t *out, char **n
     return rc;
 }
 
-static int take_all(const char *root, struct tsconfig *t, json_t *out, struct error *err)
+static int take_all(const char *root, struct tsconfig *t, struct taken *taken, struct error *err)
 {
     cleanup_free char *first = paths_clean(root, "tsconfig.json");
-    char *file = first != NULL && access(first, F_OK) == 0 ? strdup(first) : NULL;
-    int rc = 0;
+    char *file = first != NULL ? strdup(first) : NULL;
+    int rc = file == NULL ? error_set(err, ENOMEM, "tsconfig") : 0;
+    if (rc == 0 && access(file, F_OK) != 0) {
+        free(file);
+        return 0;
+    }
     for (unsigned depth = 0; rc == 0 && file != NULL; depth++) {
         char *next = NULL;
         rc = depth < TSCONFIG_EXTENDS_MAX
-                 ? take_file(file, t, out, &next, err)
+                 ? take_file(file, t, taken, &next, err)
                  : error_set(err, 0, "%s: more than %u files extend each other", first,
                              TSCONFIG_EXTENDS_MAX);
         free(file);
@@ -169,8 +185,13 @@ static int take_all(const char *root, struct tsconfig *t, json_t *out, struct er
 int tsconfig_read(const char *root, struct tsconfig *out, struct error *err)
 {
     *out = (struct tsconfig){.files = {NULL, 0}};
-    json_t *options = json_object();
-    int rc = take_all(root, out, options, err);
+    struct taken taken = {.options = json_object()};
+    json_t *options = taken.options;
+    int rc = take_all(root, out, &taken, err);
+    if (rc == 0 && place_paths(&taken) < 0) {
+        rc = error_set(err, ENOMEM, "tsconfig");
+    }
+    free(taken.paths_folder);
     set_new(options, "useDefineForClassFields", json_true());
     json_object_set_new(options, "target", json_string("esnext"));
     out->maps =

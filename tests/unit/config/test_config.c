@@ -482,6 +482,16 @@ static void bundle_reads_the_tsconfig(void **state)
         assert_true(has_input(&b, "tsconfig.json") && has_input(&b, "base.json"));
         bundle_free(&b);
     }
+    /* The paths of one file, the base of the other. */
+    write_file("tsconfig.json",
+               "{ \"extends\": \"./base.json\", \"compilerOptions\": { \"paths\": { "
+               "\"@lib/*\": [\"*\"] } } }");
+    write_file("base.json", "{ \"compilerOptions\": { \"baseUrl\": \"./other\" } }");
+    assert_true(bundle_make(module, folder, &b, &err) < 0);
+    assert_non_null(strstr(err.text, "Could not resolve \"@lib/deep\""));
+    write_file("base.json", "{ \"compilerOptions\": { \"baseUrl\": \"./other/..\" } }");
+    assert_int_equal(bundle_make(module, folder, &b, &err), 0);
+    bundle_free(&b);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         write_file("tsconfig.json", bad[i].text);
         assert_true(bundle_make(module, folder, &b, &err) < 0);
