@@ -234,8 +234,9 @@ int files_watch(char **args)
     buf_init(&w.out, WATCH_OUT_BYTES);
     w.root = root;
     const int asked = asked_open(&w);
+    int rc = w.counts && asked < 0 ? -errno : 0;
     const int flags = fcntl(STDOUT_FILENO, F_GETFL);
-    int rc = fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
+    rc = rc == 0 && fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK) != 0 ? -errno : rc;
     rc = rc == 0 ? absolute(args[0], root) : rc;
     rc = rc == 0 ? watch_open(&w) : rc;
     if (rc < 0) {
