@@ -102,10 +102,13 @@ static void on_event(void *arg, struct span id, struct span lines)
     s->owner->events->event(s->owner->arg, id, lines);
 }
 
+/* What code says while it is loaded the runtime that serves has said: a spare says it again. */
 static void on_log(void *arg, struct span id, struct span level, struct span text)
 {
     struct slot *s = arg;
-    s->owner->events->log(s->owner->arg, id, level, text);
+    if (s != s->owner->spare || s->ready) {
+        s->owner->events->log(s->owner->arg, id, level, text);
+    }
 }
 
 static void swap(struct runtimes *rs)
