@@ -1,4 +1,5 @@
 """Many sandboxes at once: each its own CA and its own key, one change of a handler on all of them."""
+import os
 import pathlib
 import re
 from collections import Counter
@@ -96,11 +97,25 @@ def test_a_hundred_at_once(user, up):
     wait_for(lambda: not traces_of(user, ids, made) - before, 20, "the end of every trace")
 
 
+def descriptors(pid):
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:  # it is ending
+        return -1
+
+
 def costs_of(daemon, user):
-    """What each create and rm could leave: descriptors of every process of the daemon's own, processes, mounts."""
-    inner = [pid for pid, _ in gate_processes(user)]
-    mounts = sum(1 for _ in open(f"/proc/{daemon.pid}/mountinfo"))
-    return sorted(len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir())) for pid in inner), mounts
+    """What each create and rm could leave, once nothing of it changes any more: descriptors of every process of the
+    daemon's own, processes, mounts."""
+    seen = []
+
+    def still():
+        inner = sorted(descriptors(pid) for pid, _ in gate_processes(user))
+        seen.append((inner, sum(1 for _ in open(f"/proc/{daemon.pid}/mountinfo"))))
+        return len(seen) > 20 and all(costs == seen[-1] for costs in seen[-20:])
+
+    wait_for(still, 10, "costs that stay as they are")
+    return seen[-1]
 
 
 def resident(pid):
@@ -124,5 +139,5 @@ def test_one_after_the_other(user, up):
     before, memory = costs_of(daemon, user), resident(daemon.pid)
     rounds(50, "then")
     assert daemon.instances() == []
-    wait_for(lambda: costs_of(daemon, user) == before, 10, f"costs of {before}, they are {costs_of(daemon, user)}")
+    assert costs_of(daemon, user) == before
     assert resident(daemon.pid) < memory + 1024, f"{memory} KiB, then {resident(daemon.pid)}"
