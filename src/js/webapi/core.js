@@ -2,7 +2,7 @@
 
 import './symbols.js';
 import { Blob, File, FormData } from './form.js';
-import { bodyReady, streams } from './body.js';
+import { bodyReady, streams, toBytes } from './body.js';
 import { Navigator, Performance, globalEvents, performance, WebSocketRequestResponsePair } from './globals.js';
 import { console } from './console.js';
 import { Crypto, crypto, subtleParts } from './crypto.js';
@@ -91,7 +91,7 @@ function web() {
   webModule ??= native.lazy(2).create({
     DOMException, Event, EventTarget, Headers, Request, Response, TextDecoder, TextEncoder,
     current: () => current, enter, post, now: () => performance.now(), setStreamLength, streams, structuredClone,
-    warn: (text) => console.warn(text),
+    toBytes, warn: (text) => console.warn(text),
   });
   return webModule;
 }

@@ -162,7 +162,7 @@ function unquote(text) {
 function dispositionOf(head) {
   const line = /^content-disposition:[ \t]*form-data[ \t]*(;[^\r\n]*)?$/im.exec(head);
   if (line === null) throw bad('a part has no Content-Disposition of form-data');
-  const found = {};
+  const found = { __proto__: null };
   const parameters = /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))/g;
   for (const [, key, quoted, token] of (line[1] ?? '').matchAll(parameters)) {
     const name = key.toLowerCase();

@@ -5,11 +5,11 @@ import { modules } from './builtins.js';
 import { Container, assigned } from './container.js';
 import { Sandbox } from './sandbox.js';
 import { exportAll, isEntrypointClass } from './entrypoints.js';
-import { bindModule, boundClasses, noLocalForm } from './env.js';
+import { bindModule, boundClasses } from './env.js';
 
 import { errorText } from './inspect.js';
 import { setLoading } from './task.js';
-import { nodeModule } from './node.js';
+import { nodeModule, setBundle } from './node.js';
 import { setWorker } from './worker.js';
 
 export const STATIC = 0, NAMED = 1, DENIED = 2;
@@ -27,15 +27,12 @@ function requireModule(name) {
   };
   const plain = name.endsWith('/') ? name.slice(0, -1) : name;
   if (plain.startsWith('node:')) {
-    const found = nodeModule(plain.slice(5), { require: requireModule, isLowered });
+    const found = nodeModule(plain.slice(5));
     if (found !== undefined) return found;
   }
-  if (/^@cloudflare\/(containers|sandbox)\//.test(plain)) return nodeModule(plain, { require: requireModule, isLowered });
+  if (/^@cloudflare\/(containers|sandbox)\//.test(plain)) return nodeModule(plain);
   const found = modules.get(plain);
-  if (found === undefined) {
-    throw /^@cloudflare\/(sandbox|containers)\//.test(plain)
-      ? noLocalForm(`The module '${name}'`) : new Error(`Cannot find module '${name}': ${remedy(plain)}`);
-  }
+  if (found === undefined) throw new Error(`Cannot find module '${name}': ${remedy(plain)}`);
   return { __esModule: true, default: found, ...found };
 }
 
@@ -52,14 +49,10 @@ export function placedError(e) {
   return frame === null ? text : `${frame[1]}: ${text.split('\n', 1)[0]}`;
 }
 
-let bundle = null;
-
-// Its `await`s are written as promises: config/esbuild_argv.c.
-const isLowered = () => String(bundle).includes('__async(');
-
 // null, or the text of what it threw. moduleLoaded follows, in a turn of its own.
 export function evaluateModule(fn) {
-  bundle = fn;
+  // Lowered: its `await`s are written as promises (config/esbuild_argv.c).
+  setBundle({ require: requireModule, isLowered: () => String(fn).includes('__async(') });
   const module = { exports: {} };
   setLoading(true);
   try {

@@ -8,13 +8,16 @@ import {
 } from './timers.js';
 
 let find = null;
-let of;
+let bundle; // the user's: require, isLowered
 
-// undefined: Node has none of that name. bundle is what the user's has: require, isLowered.
-export function nodeModule(name, bundle = undefined) {
-  of = bundle ?? of;
+export function setBundle(value) {
+  bundle = value;
+}
+
+// undefined: Node has none of that name.
+export function nodeModule(name) {
   find ??= native.lazy(4).create({
-    console, env, require: (n) => of.require(n), isLowered: () => of.isLowered(), Timeout, webcrypto: crypto,
+    console, env, require: (n) => bundle.require(n), isLowered: () => bundle.isLowered(), Timeout, webcrypto: crypto,
     define(global, value) {
       Object.defineProperty(globalThis, global, { configurable: true, writable: true, value });
     },

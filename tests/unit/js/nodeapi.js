@@ -64,6 +64,14 @@ async function runNodeApiTests(oursAlone = true) {
   throws('gcm, another tag', () => unseal(B.alloc(16))); throws('gcm, other data', () => unseal(tag, 'x'));
   throws('gcm, no tag', () => unseal(null)); throws('gcm, a part of the tag', () => unseal(tag.subarray(0, 4))); throws('key length', () => c.createCipheriv('aes-256-gcm', B.alloc(31), B.alloc(12)), 'ERR_CRYPTO_INVALID_KEYLEN');
   throws('no cipher', () => c.createCipheriv('rot13', key, iv), 'ERR_CRYPTO_UNKNOWN_CIPHER'); throws('iv', () => c.createCipheriv('aes-128-cbc', key, B.alloc(3)), 'ERR_CRYPTO_INVALID_IV');
+  const sealedStream = c.createDecipheriv('aes-256-gcm', B.alloc(32, 1), B.alloc(12, 2)); sealedStream.setAuthTag(B.alloc(16));
+  const wrongTag = new Promise((resolve) => sealedStream.on('error', resolve)); sealedStream.end(sealed); eq('gcm stream, another tag', (await wrongTag) instanceof Error, true);
+  const raw = B.from('Jefe'), secret = c.createSecretKey(raw), same = c.createSecretKey('SmVmZQ', 'base64'); raw.fill(0); secret.export().fill(0);
+  eq('secret key', [secret.type, secret.symmetricKeySize, secret instanceof c.KeyObject, secret.export().toString(), secret.export({ format: 'jwk' }), secret.equals(same), secret.equals(c.createSecretKey('jefe', 'utf8')), secret.equals(c.createSecretKey('Jef', 'utf8'))],
+    ['secret', 4, true, 'Jefe', { kty: 'oct', k: 'SmVmZQ' }, true, false, false]);
+  eq('its uses', [c.createHmac('sha512', secret).update('what do ya want for nothing?').digest('hex').slice(0, 8), c.createCipheriv('aes-128-ctr', c.createSecretKey(key), iv).update('').length, mod('util').types.isKeyObject(secret), mod('util').types.isKeyObject(raw)], ['164b7a7b', 0, true, false]);
+  throws('a key of its own', () => new c.KeyObject('secret', raw)); throws('no key', () => c.createSecretKey(7), 'ERR_INVALID_ARG_TYPE'); throws('equals', () => secret.equals(raw), 'ERR_INVALID_ARG_TYPE');
+  throws('a form of pairs', () => secret.export({ format: 'pem' }), 'ERR_INVALID_ARG_VALUE'); eq('nothing shows', `${JSON.stringify(secret)} ${secret}`, '{} [object KeyObject]');
 
   // events, util, path, url, querystring, assert, string_decoder
   const { EventEmitter, once } = mod('events'); const e = new EventEmitter(); const heard = [];
@@ -104,6 +112,8 @@ async function runNodeApiTests(oursAlone = true) {
   eq('hrtime', [process.hrtime().length, typeof process.hrtime.bigint(), process.uptime() >= 0], [2, 'bigint', true]);
   const tp = mod('timers/promises'); eq('timers', [await tp.setTimeout(1, 'v'), await tp.setImmediate('i')], ['v', 'i']); let n = 0; for await (const v of tp.setInterval(1, 'w')) if (++n === 2) break; eq('interval', n, 2);
   const stop = AbortSignal.abort(); eq('aborted', await tp.setTimeout(1000, 0, { signal: stop }).then(() => 'no', (x) => x.name), 'AbortError');
+  eq('a value with a signal', (await tp.setTimeout(1, { signal: stop })).signal === stop, true); const ends = new AbortController(); n = 0;
+  eq('interval aborted', await (async () => { for await (const v of tp.setInterval(1, 0, { signal: ends.signal })) if (++n === 2) ends.abort(); })().then(() => 'no', (x) => [x.name, n]), ['AbortError', 2]);
   const dc = mod('diagnostics_channel'); const ch = dc.channel('t'); let got; const sub = (m) => { got = m; }; ch.subscribe(sub); ch.publish(5); eq('channel', [got, dc.hasSubscribers('t'), ch.unsubscribe(sub), ch.hasSubscribers], [5, true, true, false]);
   eq('small', [mod('os').EOL, mod('tty').isatty(1), mod('net').isIP('::1'), mod('net').isIP('1.2.3.4'), mod('net').isIP('1.2.3'), mod('net').isIP('::ffff:1.2.3.4')], ['\n', false, 6, 4, 0, 6]);
   eq('stream/web', [mod('stream/web').ReadableStream === ReadableStream, mod('module').isBuiltin('node:fs'), mod('module').isBuiltin('left-pad'), mod('http').STATUS_CODES[404], mod('fs').existsSync('/nothing')], [true, true, false, 'Not Found', false]);
@@ -136,6 +146,7 @@ async function runNodeApiTests(oursAlone = true) {
     const workers = require('cloudflare:workers'); throws('withEnv', () => workers.withEnv({}, () => {}), 'withEnv() has no local form'); eq('RpcStub', new workers.RpcStub(() => 1) instanceof workers.RpcStub, true); throws('RpcStub of a number', () => new workers.RpcStub(1), 'neither');
     eq('workflows', new (require('cloudflare:workflows').NonRetryableError)('x').name, 'NonRetryableError');
     eq('env of the Worker', [process.env.TEXT, Object.keys(process.env).includes('TEXT'), process.env.OBJECT, process.env.S3], ['var', true, undefined, 's3cret']);
+    delete process.env.TEXT; eq('deleted', [process.env.TEXT, 'TEXT' in process.env, Object.keys(process.env).includes('TEXT')], [undefined, false, false]); process.env.TEXT = 'set'; eq('set again', process.env.TEXT, 'set');
   }
   return failures;
 }

@@ -129,6 +129,21 @@ static void a_fixed_length_is_told(void **state)
     assert_true(r->body_broken);
 }
 
+/* By `process`, in a Worker that imports nothing. */
+static void a_module_of_node_without_an_import(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct js_version *others = host.version;
+    host.version = load("exports.default = { fetch: () => new Response(typeof "
+                        "process.getBuiltinModule('node:async_hooks').AsyncLocalStorage) };",
+                        &err);
+    assert_non_null(host.version);
+    assert_string_equal(page("builtin")->body, "function");
+    js_unload(host.version);
+    host.version = others;
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -142,6 +157,7 @@ int main(void)
         cmocka_unit_test(web_api),
         cmocka_unit_test(modules_of_node),
         cmocka_unit_test(a_fixed_length_is_told),
+        cmocka_unit_test(a_module_of_node_without_an_import),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -148,6 +148,8 @@ async function runWebApiTests(oursAlone = true) {
     eq('in time', (await c.match('https://cache.example/short'))?.status, 200);
     for (let i = 0; i < 200 && await c.match('https://cache.example/short') !== undefined; i++) await scheduler.wait(20);
     eq('its time is over', await c.match('https://cache.example/short'), undefined);
+    await c.put('https://cache.example/text', new Response(ReadableStream.from(['t\u00e9', new Uint8Array([120]).buffer, 't']), { headers: { 'cache-control': 'max-age=60' } }));
+    eq('of strings', await (await c.match('https://cache.example/text')).text(), 't\u00e9xt'); await rejects('of numbers', c.put(url, new Response(ReadableStream.from([7]))));
     // Ceilings: one body, all bodies, their number. What was used last stays.
     await put('https://cache.example/huge', new Uint8Array(4 * 1024 * 1024 + 1)); eq('too long', await c.match('https://cache.example/huge'), undefined);
     await c.match(url);

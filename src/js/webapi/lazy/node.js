@@ -49,7 +49,7 @@ export function create(core) {
     'stream/promises': () => library('stream').promises,
     'stream/web': () => Object.fromEntries(STREAMS.map((name) => [name, globalThis[name]])),
     'timers/promises': () => timers(node).promises,
-    'util/types': () => types(node),
+    'util/types': () => types(node, find),
     sys: () => find('util'),
   };
   for (const name of ['assert', 'path', 'punycode', 'stream', 'string_decoder']) {

@@ -1,4 +1,7 @@
-// node:crypto over the primitives of WebCrypto: digests, HMAC, random values, derivation, AES.
+// node:crypto over the primitives of WebCrypto: digests, HMAC, random values, derivation, AES, secret keys.
+
+import { viewOf } from '../../views.js';
+import { secretKeys } from './keys.js';
 
 const HASHES = { __proto__: null, sha1: 0, sha256: 1, sha384: 2, sha512: 3, md5: 4 }; // as enum crypto_hash
 const BLOCK = { __proto__: null, sha1: 64, sha256: 64, sha384: 128, sha512: 128, md5: 64 };
@@ -22,15 +25,28 @@ export function crypto({ Buffer: bufferClass, webcrypto, library }) {
 
   function bytesOf(data, encoding, what = 'data') {
     if (typeof data === 'string') return Buffer.from(data, encoding === 'buffer' ? undefined : encoding);
-    if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    if (data instanceof ArrayBuffer) return new Uint8Array(data);
+    const bytes = viewOf(data);
+    if (bytes !== undefined) return bytes;
     throw Object.assign(new TypeError(`The "${what}" argument must be of type string or an instance of Buffer, TypedArray, or DataView.`), { code: 'ERR_INVALID_ARG_TYPE' });
   }
+  const keys = secretKeys(Buffer, webcrypto);
+  const keyBytes = (key) => keys.bytes(key) ?? bytesOf(key, 'utf8', 'key');
+  // The end of a step of a stream, whose errors are the stream's.
+  const step = (fn, callback) => {
+    try {
+      fn();
+    } catch (e) {
+      callback(e);
+      return;
+    }
+    callback();
+  };
   const output = (bytes, encoding) => {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return encoding === undefined || encoding === null || encoding === 'buffer' ? buffer : buffer.toString(encoding);
   };
 
+  let hasherOf;
   class Digest extends Transform {
     #hasher;
     #inner;
@@ -51,31 +67,31 @@ export function crypto({ Buffer: bufferClass, webcrypto, library }) {
       return output(this.#inner(native.hashDigest(this.#hasher)), encoding);
     }
     _transform(chunk, encoding, callback) {
-      this.update(chunk, encoding);
-      callback();
+      step(() => this.update(chunk, encoding), callback);
     }
     _flush(callback) {
-      this.push(this.digest());
-      callback();
+      step(() => this.push(this.digest()), callback);
     }
-    hasher() {
-      if (this.#done) throw coded('Digest already called', 'ERR_CRYPTO_HASH_FINALIZED');
-      return this.#hasher;
+    static {
+      hasherOf = (digest) => {
+        if (digest.#done) throw coded('Digest already called', 'ERR_CRYPTO_HASH_FINALIZED');
+        return digest.#hasher;
+      };
     }
   }
   class Hash extends Digest {
     constructor(name, from = undefined) {
-      super(from === undefined ? native.hashOpen(HASHES[hashOf(name)]) : native.hashCopy(from), (bytes) => bytes);
+      super(from instanceof Hash ? native.hashCopy(hasherOf(from)) : native.hashOpen(HASHES[hashOf(name)]), (bytes) => bytes);
     }
     copy() {
-      return new Hash('', this.hasher());
+      return new Hash('', this);
     }
   }
   // RFC 2104, over the digest that comes piece by piece.
   class Hmac extends Digest {
     constructor(name, key) {
       const hash = hashOf(name), size = BLOCK[hash];
-      let secret = bytesOf(key, 'utf8', 'key');
+      let secret = keyBytes(key);
       if (secret.length > size) secret = native.digest(HASHES[hash], secret);
       const pad = (byte) => {
         const block = new Uint8Array(size).fill(byte);
@@ -156,7 +172,7 @@ export function crypto({ Buffer: bufferClass, webcrypto, library }) {
   function hkdfSync(digest, secret, salt, info, length) {
     const hash = hashOf(digest);
     whole(length, 'keylen', 255 * native.digest(HASHES[hash], '').length);
-    const out = derive(HKDF, hash, bytesOf(secret), bytesOf(salt), bytesOf(info), 0, length);
+    const out = derive(HKDF, hash, keyBytes(secret), bytesOf(salt), bytesOf(info), 0, length);
     return out.buffer.slice(out.byteOffset, out.byteOffset + out.byteLength);
   }
 
@@ -180,7 +196,7 @@ export function crypto({ Buffer: bufferClass, webcrypto, library }) {
       this.#mode = m[2].toLowerCase();
       this.#what = what;
       this.#algorithm = CIPHERS[this.#mode];
-      const bytes = bytesOf(key, 'utf8', 'key');
+      const bytes = keyBytes(key);
       if (bytes.length * 8 !== Number(m[1])) throw Object.assign(new RangeError('Invalid key length'), { code: 'ERR_CRYPTO_INVALID_KEYLEN' });
       this.#key = secretKey(bytes);
       this.#iv = bytesOf(iv, 'utf8', 'iv').slice();
@@ -228,18 +244,16 @@ export function crypto({ Buffer: bufferClass, webcrypto, library }) {
       return this;
     }
     _transform(chunk, encoding, callback) {
-      this.update(chunk, encoding);
-      callback();
+      step(() => this.update(chunk, encoding), callback);
     }
     _flush(callback) {
-      this.push(this.final());
-      callback();
+      step(() => this.push(this.final()), callback);
     }
   }
 
   const absent = Object.fromEntries([
-    'Certificate', 'DiffieHellman', 'ECDH', 'KeyObject', 'Sign', 'Verify', 'X509Certificate', 'argon2', 'argon2Sync', 'checkPrime',
-    'createDiffieHellman', 'createECDH', 'createPrivateKey', 'createPublicKey', 'createSecretKey', 'createSign', 'createVerify',
+    'Certificate', 'DiffieHellman', 'ECDH', 'Sign', 'Verify', 'X509Certificate', 'argon2', 'argon2Sync', 'checkPrime',
+    'createDiffieHellman', 'createECDH', 'createPrivateKey', 'createPublicKey', 'createSign', 'createVerify',
     'diffieHellman', 'generateKey', 'generateKeyPair', 'generateKeyPairSync', 'generateKeySync', 'generatePrime', 'privateDecrypt',
     'privateEncrypt', 'publicDecrypt', 'publicEncrypt', 'scrypt', 'scryptSync', 'sign', 'verify',
   ].map((name) => [name, { [name]: function () {
@@ -247,8 +261,9 @@ export function crypto({ Buffer: bufferClass, webcrypto, library }) {
   } }[name]]));
 
   return {
-    ...absent, Hash, Hmac, Cipheriv: Cipher, Decipheriv: Cipher, constants: {}, webcrypto, subtle: webcrypto.subtle,
+    ...absent, Hash, Hmac, KeyObject: keys.KeyObject, Cipheriv: Cipher, Decipheriv: Cipher, constants: {}, webcrypto, subtle: webcrypto.subtle,
     createHash: (name) => new Hash(name), createHmac: (name, key) => new Hmac(name, key),
+    createSecretKey: (key, encoding) => keys.make(bytesOf(key, encoding, 'key').slice()),
     createCipheriv: (name, key, iv, options) => new Cipher(ENCRYPT, name, key, iv, options),
     createDecipheriv: (name, key, iv, options) => new Cipher(DECRYPT, name, key, iv, options),
     getCiphers: () => [128, 192, 256].flatMap((n) => ['cbc', 'ctr', 'gcm'].map((m) => `aes-${n}-${m}`)),

@@ -1,5 +1,7 @@
 // What newer releases of Node have beside what the packages of npm give.
 
+import { viewOf } from '../../views.js';
+
 const ANSI = /[\u001b\u009b](?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g;
 
 const REASONS = '100 Continue;101 Switching Protocols;102 Processing;103 Early Hints;200 OK;201 Created;202 Accepted;' +
@@ -17,12 +19,11 @@ const REASONS = '100 Continue;101 Switching Protocols;102 Processing;103 Early H
 export function buffer({ library }) {
   const found = library('buffer');
   const { Blob, File, atob, btoa } = globalThis;
-  const view = (value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   const MAX_LENGTH = found.kMaxLength, MAX_STRING_LENGTH = 2 ** 29 - 24;
   return {
     ...found, Blob, File, atob, btoa, constants: { MAX_LENGTH, MAX_STRING_LENGTH }, kStringMaxLength: MAX_STRING_LENGTH,
-    isAscii: (value) => view(value).every((byte) => byte < 128),
-    isUtf8: (value) => native.utf8Decode(view(value), true, false) !== null,
+    isAscii: (value) => viewOf(value).every((byte) => byte < 128),
+    isUtf8: (value) => native.utf8Decode(viewOf(value), true, false) !== null,
   };
 }
 

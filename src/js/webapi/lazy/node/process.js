@@ -2,7 +2,7 @@
 
 const started = native.now();
 
-// What is text in the Worker's env, then what code has set. A secret is read when it is asked for.
+// What is text in the Worker's env, then what code has set (undefined: deleted). A secret is read when it is asked for.
 function environment(env) {
   const own = Object.create(null);
   const of = (name) => {
@@ -11,12 +11,16 @@ function environment(env) {
     const value = Object.hasOwn(env, name) ? env[name] : undefined;
     return typeof value === 'string' ? value : undefined;
   };
-  const names = () => [...new Set([...Object.keys(own), ...Object.keys(env).filter((n) => of(n) !== undefined)])];
+  const names = () => [...new Set([...Object.keys(own), ...Object.keys(env)])].filter((n) => of(n) !== undefined);
   return new Proxy(own, {
     get: (target, name) => of(name),
     has: (target, name) => of(name) !== undefined,
     set(target, name, value) {
       own[name] = `${value}`;
+      return true;
+    },
+    deleteProperty(target, name) {
+      own[name] = undefined;
       return true;
     },
     ownKeys: names,

@@ -3,37 +3,48 @@
 export function timers({ timerApi, Timeout }) {
   const api = { ...timerApi, Timeout };
   const { setTimeout: later, setInterval: every, setImmediate: soon, clearInterval: stop, scheduler } = timerApi;
-  const wait = (start) => (...args) => {
-    const options = args.at(-1)?.signal === undefined ? undefined : args.at(-1);
-    return new Promise((resolve, reject) => {
-      options?.signal?.throwIfAborted();
-      const timer = start(resolve, ...args);
-      options?.signal?.addEventListener('abort', () => {
-        timerApi.clearTimeout(timer);
-        reject(options.signal.reason);
-      }, { once: true });
-    });
-  };
+  const wait = (place, start) => (...args) => new Promise((resolve, reject) => {
+    const signal = args[place]?.signal;
+    signal?.throwIfAborted();
+    const stopped = () => {
+      timerApi.clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = start((value) => {
+      signal?.removeEventListener('abort', stopped);
+      resolve(value);
+    }, ...args);
+    signal?.addEventListener('abort', stopped, { once: true });
+  });
   api.promises = {
     scheduler,
-    setTimeout: wait((resolve, ms, value) => later(() => resolve(value), ms)),
-    setImmediate: wait((resolve, value) => soon(() => resolve(value))),
-    async *setInterval(ms, value = undefined) {
+    setTimeout: wait(2, (done, ms, value) => later(done, ms, value)),
+    setImmediate: wait(1, (done, value) => soon(done, value)),
+    async *setInterval(ms, value = undefined, options = undefined) {
+      const signal = options?.signal;
+      signal?.throwIfAborted();
       let wake, due = 0;
       const timer = every(() => {
         due++;
         wake?.();
       }, ms);
+      const stopped = () => wake?.();
+      signal?.addEventListener('abort', stopped, { once: true });
       try {
         for (;;) {
-          if (due === 0) await new Promise((resolve) => {
-            wake = resolve;
-          });
+          signal?.throwIfAborted();
+          if (due === 0) {
+            await new Promise((resolve) => {
+              wake = resolve;
+            });
+            continue;
+          }
           due--;
           yield value;
         }
       } finally {
         stop(timer);
+        signal?.removeEventListener('abort', stopped);
       }
     },
   };
@@ -101,7 +112,7 @@ export function moduleModule(node, names) {
 const tag = (value) => Object.prototype.toString.call(value).slice(8, -1);
 const isView = (name) => (value) => ArrayBuffer.isView(value) && Reflect.get(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag, value) === name;
 
-export function types({ library }) {
+export function types({ library }, find) {
   const typed = ['BigInt64Array', 'BigUint64Array', 'Float32Array', 'Float64Array', 'Int16Array', 'Int32Array',
     'Int8Array', 'Uint16Array', 'Uint32Array', 'Uint8Array', 'Uint8ClampedArray'];
   return {
@@ -110,7 +121,7 @@ export function types({ library }) {
     isRegExp: (value) => value instanceof RegExp, isMap: (value) => value instanceof Map, isSet: (value) => value instanceof Set,
     isAnyArrayBuffer: (value) => value instanceof ArrayBuffer, isArrayBuffer: (value) => value instanceof ArrayBuffer,
     isAsyncFunction: (value) => tag(value) === 'AsyncFunction', isGeneratorFunction: (value) => /GeneratorFunction$/.test(tag(value)),
-    isCryptoKey: (value) => value instanceof CryptoKey, isKeyObject: () => false, isArrayBufferView: (value) => ArrayBuffer.isView(value),
+    isCryptoKey: (value) => value instanceof CryptoKey, isKeyObject: (value) => value instanceof find('crypto').KeyObject, isArrayBufferView: (value) => ArrayBuffer.isView(value),
     ...Object.fromEntries(typed.map((name) => [`is${name}`, isView(name)])),
   };
 }

@@ -1,41 +1,29 @@
 // node:zlib: gzip, deflate and raw deflate, whole or as streams, over the codec of compression
 // streams. Brotli has no form here.
 
+import { viewOf } from '../../views.js';
+import { drain, feed } from '../codec.js';
+
 const GZIP = 0, DEFLATE = 1, RAW = 2; // enum codec_format
-const PIECE = 64 * 1024;
 const OUTPUT_MAX = 64 * 1024 * 1024; // of what is made in one piece
 const WHY = { [-1]: ['incorrect data check', 'Z_DATA_ERROR'], [-2]: ['unexpected end of file', 'Z_BUF_ERROR'], [-3]: ['incorrect header check', 'Z_DATA_ERROR'], [-4]: ['out of memory', 'Z_MEM_ERROR'] };
 
-function* drain(codec, last) {
-  for (;;) {
-    const out = native.codecPull(codec, last);
-    if (out === undefined || out === null) return;
-    if (typeof out === 'number') throw Object.assign(new Error(WHY[out][0]), { code: WHY[out][1], errno: out });
-    yield out;
-  }
-}
-
-function* feed(codec, bytes) {
-  for (let at = 0; at < bytes.length; at += PIECE) {
-    native.codecPush(codec, bytes.subarray(at, at + PIECE));
-    yield* drain(codec, false);
-  }
-}
+const errorOf = (code) => Object.assign(new Error(WHY[code][0]), { code: WHY[code][1], errno: code });
 
 export function compress({ Buffer: bufferClass, library }) {
   const Buffer = bufferClass();
   const { Transform } = library('stream');
   const bytesOf = (data) => {
     if (typeof data === 'string') return native.utf8Encode(data);
-    if (data instanceof ArrayBuffer) return new Uint8Array(data);
-    if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const bytes = viewOf(data);
+    if (bytes !== undefined) return bytes;
     throw new TypeError('The "buffer" argument must be of type string or an instance of Buffer, TypedArray, DataView, or ArrayBuffer.');
   };
   // Node's unzip tells by the first bytes.
   const formatOf = (format, bytes) => (format !== null ? format : bytes[0] === 0x1f && bytes[1] === 0x8b ? GZIP : DEFLATE);
   function open(format, pack) {
     const codec = native.codecOpen(format, pack);
-    if (codec === null) throw Object.assign(new Error('out of memory'), { code: 'Z_MEM_ERROR' });
+    if (codec === null) throw errorOf(-4);
     return codec;
   }
   const sync = (format, pack) => (data, options = {}) => {
@@ -45,7 +33,7 @@ export function compress({ Buffer: bufferClass, library }) {
     const chunks = [];
     let size = 0;
     try {
-      for (const step of [() => feed(codec, bytes), () => drain(codec, true)]) {
+      for (const step of [() => feed(codec, bytes, errorOf), () => drain(codec, true, errorOf)]) {
         for (const out of step()) {
           size += out.length;
           if (size > max) throw Object.assign(new RangeError(`Cannot create a Buffer larger than ${max} bytes`), { code: 'ERR_BUFFER_TOO_LARGE' });
@@ -80,10 +68,10 @@ export function compress({ Buffer: bufferClass, library }) {
     }
     _transform(chunk, encoding, callback) {
       const bytes = bytesOf(chunk);
-      this.#send(() => feed(this.#codec ??= open(formatOf(this.#format, bytes), this.#pack), bytes), callback);
+      this.#send(() => feed(this.#codec ??= open(formatOf(this.#format, bytes), this.#pack), bytes, errorOf), callback);
     }
     _flush(callback) {
-      this.#send(() => drain(this.#codec ??= open(this.#format ?? GZIP, this.#pack), true), callback);
+      this.#send(() => drain(this.#codec ??= open(this.#format ?? GZIP, this.#pack), true, errorOf), callback);
     }
     _destroy(error, callback) {
       if (this.#codec !== null) native.codecClose(this.#codec);

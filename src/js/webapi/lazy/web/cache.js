@@ -70,7 +70,7 @@ function unchanged(request, headers) {
   return modified <= since;
 }
 
-export function cacheApi({ Request, Response, Headers, warn }) {
+export function cacheApi({ Request, Response, Headers, toBytes, warn }) {
   const entries = new Map(); // "cache name, line feed, URL" -> entry, used longest ago first
   let total = 0;
 
@@ -109,7 +109,8 @@ export function cacheApi({ Request, Response, Headers, warn }) {
   async function bytesOf(response) {
     const chunks = [];
     let size = 0;
-    for await (const chunk of response.body ?? []) {
+    for await (const piece of response.body ?? []) {
+      const chunk = toBytes(piece);
       size += chunk.length;
       if (size > ENTRY_MAX) return null; // leaving the loop cancels the rest
       chunks.push(chunk);

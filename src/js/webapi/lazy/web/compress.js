@@ -1,10 +1,10 @@
 // CompressionStream and DecompressionStream (Compression Streams, WHATWG). zlib does the work a step
 // at a time, so a small chunk that inflates to much is inflated as it is read.
 
+import { drain, feed } from '../codec.js';
 import { bufferSource, pairClass } from './pair.js';
 
 const FORMATS = ['gzip', 'deflate', 'deflate-raw'];
-const PIECE = 64 * 1024; // JS_CHUNK
 const WHY = {
   [-1]: 'The compressed data is not valid.',
   [-2]: 'The compressed data ends before its end.',
@@ -12,14 +12,7 @@ const WHY = {
   [-4]: 'There is no memory for more compression.',
 };
 
-function* drain(codec, last) {
-  for (;;) {
-    const out = native.codecPull(codec, last);
-    if (out === undefined || out === null) return;
-    if (typeof out === 'number') throw new TypeError(WHY[out]);
-    yield out;
-  }
-}
+const errorOf = (code) => new TypeError(WHY[code]);
 
 function steps(name, compress, format) {
   const number = FORMATS.indexOf(`${format}`);
@@ -33,13 +26,10 @@ function steps(name, compress, format) {
   return {
     *chunk(chunk) {
       const bytes = bufferSource(chunk, name);
-      for (let at = 0; at < bytes.length; at += PIECE) {
-        if (!native.codecPush(open(), bytes.subarray(at, at + PIECE))) throw new TypeError(WHY[-4]);
-        yield* drain(codec, false);
-      }
+      if (bytes.length !== 0) yield* feed(open(), bytes, errorOf);
     },
     *end() {
-      yield* drain(open(), true);
+      yield* drain(open(), true, errorOf);
     },
     stop() {
       if (codec !== null) native.codecClose(codec);

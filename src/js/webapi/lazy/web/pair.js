@@ -1,12 +1,14 @@
 // Two ends of bytes: what is written at one is read at the other, changed by steps.
 
+import { viewOf } from '../../views.js';
+
 const QUEUE_MAX = 64 * 1024; // bytes that may wait to be read before a write has to
 
 // Bytes of a chunk, as workerd takes them: a string is its UTF-8.
 export function bufferSource(chunk, what) {
   if (typeof chunk === 'string') return native.utf8Encode(chunk);
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
-  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  const bytes = viewOf(chunk);
+  if (bytes !== undefined) return bytes;
   throw new TypeError(`${what}: a chunk is neither an ArrayBuffer, a view of one nor a string.`);
 }
 
