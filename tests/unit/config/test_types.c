@@ -1,44 +1,18 @@
 /* types: what a configuration makes of `env`, and names that would end what they stand in. */
 #include "base/cleanup.h"
 #include "config/types.h"
+#include "folder.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <cmocka.h>
 
-static char folder[64];
-
-static void write_file(const char *name, const char *text)
+static int make_project(void **state)
 {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
-    assert_int_equal(fclose(f), 0);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/sallyport-test-XXXXXX");
-    if (mkdtemp(folder) == NULL) {
+    char path[128];
+    if (make_folder(state) < 0) {
         return -1;
     }
-    char path[128];
     snprintf(path, sizeof path, "%s/src", folder);
     return mkdir(path, 0700);
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
 }
 
 /* The text for a file in `below`, a folder in that of the test. */
@@ -237,15 +211,16 @@ static void a_path_that_is_no_text_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_worker_is_typed, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(hostile_names_stay_in_their_literals, make_folder,
+        cmocka_unit_test_setup_teardown(a_worker_is_typed, make_project, remove_folder),
+        cmocka_unit_test_setup_teardown(hostile_names_stay_in_their_literals, make_project,
                                         remove_folder),
-        cmocka_unit_test_setup_teardown(every_kind_that_is_absent_has_a_type, make_folder,
+        cmocka_unit_test_setup_teardown(every_kind_that_is_absent_has_a_type, make_project,
                                         remove_folder),
-        cmocka_unit_test_setup_teardown(imports_lead_from_the_file_to_the_module, make_folder,
+        cmocka_unit_test_setup_teardown(imports_lead_from_the_file_to_the_module, make_project,
                                         remove_folder),
-        cmocka_unit_test_setup_teardown(a_module_alone_has_its_secrets, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(a_path_that_is_no_text_is_refused, make_folder,
+        cmocka_unit_test_setup_teardown(a_module_alone_has_its_secrets, make_project,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_path_that_is_no_text_is_refused, make_project,
                                         remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -485,7 +485,5 @@ int main(void)
         TEST(code_that_was_replaced_has_a_limit),
         TEST(one_version_too_many_ends_the_oldest),
     };
-    if (getenv("ONLY"))
-        cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, group_setup, NULL);
 }

@@ -416,7 +416,5 @@ int main(void)
         TEST(class_must_be_named),
         TEST(rotation_holds_for_the_next_request),
     };
-    if (getenv("ONLY"))
-        cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, group_setup, NULL);
 }

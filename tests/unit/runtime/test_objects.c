@@ -303,7 +303,5 @@ int main(void)
         TEST(one_too_many_takes_the_place_of_an_unused_one),
         TEST(a_change_that_is_being_saved_goes_over),
     };
-    if (getenv("ONLY"))
-        cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, group_setup, NULL);
 }
